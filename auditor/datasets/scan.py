@@ -1,0 +1,150 @@
+"""One pass over a table for the counts of every slice, done by DuckDB where the table lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditor.datasets.roles import Roles, attribute_sql, label_sql, score_sql
+from auditor.datasets.table import Table, quoted
+from auditor.errors import InputError
+from auditor.stats import (
+    MOST_DISTINCT,
+    Groups,
+    ScoreCounts,
+    ScoreGrid,
+    SliceTable,
+    confusion_zero,
+)
+
+__all__ = ["group_codes", "scan_confusion", "scan_missing", "scan_scores"]
+
+
+def scan_confusion(
+    table: Table, groups: Groups, roles: Roles, *, context: Mapping[str, Any] | None = None
+) -> SliceTable:
+    """Count true and predicted labels by slice; the same counts as :func:`confusion_counts`."""
+    true = "2" if roles.target is None else label_sql(table, roles.target, roles.positive)
+    predicted = _prediction_sql(table, roles)
+    counts = confusion_zero(groups, {**roles.context(), **(context or {})})
+    fields = {"cell": f"3 * ({true}) + ({predicted})"}
+    for row, number in _grouped(table, groups, roles, fields):
+        counts.values[number, row["cell"]] = row["n"]
+    return counts
+
+
+def scan_scores(
+    table: Table, groups: Groups, roles: Roles, *, context: Mapping[str, Any] | None = None
+) -> ScoreCounts:
+    """Count scores by slice and label; exact up to 1,024 distinct scores, binned beyond."""
+    if roles.score is None:
+        raise InputError("no score column", where=table.name)
+    score = score_sql(table, roles.score)
+    true = "2" if roles.target is None else label_sql(table, roles.target, roles.positive)
+    distinct = table.query(
+        f"select distinct {score} as s from data where ({score}) is not null "
+        f"limit {MOST_DISTINCT + 1}"
+    )
+    if distinct.num_rows <= MOST_DISTINCT:
+        grid = ScoreGrid(values=tuple(sorted(distinct.column("s").to_pylist())))
+        place = score
+    else:
+        limits = table.query(f"select min({score}) as low, max({score}) as high from data")
+        grid = ScoreGrid.spanning(limits["low"][0].as_py(), limits["high"][0].as_py())
+        place = (
+            f"least(cast(floor((({score}) - {grid.low!r}) / ({grid.high!r} - {grid.low!r}) "
+            f"* {grid.bins}) as bigint), {grid.bins - 1})"
+        )
+    values = {value: index for index, value in enumerate(grid.values or ())}
+    zero = ScoreCounts.zero(groups, grid, {**roles.context(), **(context or {})})
+    keys: list[int] = []
+    counts: list[int] = []
+    for row, number in _grouped(table, groups, roles, {"place": place, "label": true}):
+        if row["place"] is None or row["label"] == 2:
+            zero.unscored[number] += row["n"]
+            continue
+        position = values[row["place"]] if grid.exact else int(row["place"])
+        keys.append((number * grid.size + position) * 2 + row["label"])
+        counts.append(row["n"])
+    order = np.argsort(np.asarray(keys, np.int64), kind="stable")
+    return ScoreCounts(
+        groups, grid, np.asarray(keys, np.int64)[order], np.asarray(counts, np.int64)[order],
+        zero.unscored, zero.context,
+    )  # fmt: skip
+
+
+def scan_missing(
+    table: Table, groups: Groups, roles: Roles, columns: Sequence[str], *, split: str
+) -> SliceTable:
+    """Count missing values of each column by slice; the first column is ``records``."""
+    names = ("records", *columns)
+    counts = SliceTable.zero("missing-counts", groups, names, context={"split": split})
+    sums = ", ".join(
+        f"count(*) filter ({table.text(column)} is null) as m{position}"
+        for position, column in enumerate(columns)
+    )
+    for row, number in _grouped(table, groups, roles, {}, sums=sums):
+        counts.values[number] = [row["n"], *(row[f"m{i}"] for i in range(len(columns)))]
+    return counts
+
+
+def group_codes(table: Table, groups: Groups, roles: Roles) -> NDArray[np.int32]:
+    """Return the group codes of every row, shape ``[rows, attributes]``, in the table's order."""
+    fields = [
+        f"{attribute_sql(table, a.name, roles.bins.get(a.name))} as {quoted(a.name)}"
+        for a in groups.attributes
+    ]
+    found = table.query(f"select {', '.join(fields)} from data")
+    return groups.encode(
+        {a.name: found.column(a.name).to_pylist() for a in groups.attributes}
+    )
+
+
+def _prediction_sql(table: Table, roles: Roles) -> str:
+    if roles.prediction is not None:
+        return label_sql(table, roles.prediction, roles.positive)
+    if roles.score is not None and roles.threshold is not None:
+        score = score_sql(table, roles.score)
+        return (
+            f"case when ({score}) is null then 2 "
+            f"when ({score}) >= {float(roles.threshold)!r} then 1 else 0 end"
+        )
+    return "2"
+
+
+def _grouped(
+    table: Table, groups: Groups, roles: Roles, fields: Mapping[str, str], *, sums: str = ""
+) -> list[tuple[dict[str, Any], int]]:
+    """Group by every declared family at once; gives ``(row, flat slice number)``."""
+    names = [attribute.name for attribute in groups.attributes]
+    position = {name: f"g{index}" for index, name in enumerate(names)}
+    inner = [
+        f"{attribute_sql(table, name, roles.bins.get(name))} as {position[name]}" for name in names
+    ] + [f"{sql} as {quoted(name)}" for name, sql in fields.items()]
+    keys = [quoted(name) for name in fields]
+    sets = ", ".join(
+        "(" + ", ".join([position[name] for name in family] + keys) + ")"
+        for family in groups.families
+    )
+    mask = f"grouping({', '.join(position.values())})" if names else "0"
+    outer = [*position.values(), *keys, f"{mask} as mask", "count(*) as n"]
+    if sums:
+        outer.append(sums)
+    inner_sql = ", ".join([*inner, "*"] if sums else inner) or "1 as one"
+    found = table.query(
+        f"select {', '.join(outer)} from (select {inner_sql} from data) "
+        f"group by grouping sets ({sets})"
+    ).to_pylist()
+    families = {
+        sum(1 << (len(names) - 1 - index) for index, name in enumerate(names) if name not in family):
+        family for family in groups.families
+    }  # fmt: skip
+    out: list[tuple[dict[str, Any], int]] = []
+    for row in found:
+        family = families[row["mask"]]
+        where = {name: row[position[name]] for name in family}
+        out.append((row, groups.offset(family) + groups.number_of(family, where)))
+    return out

@@ -1,0 +1,171 @@
+"""From samples to estimates: of one slice, of a difference, of a ratio."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditor.evidence import Estimate, Interval
+from auditor.metrics.intervals import (
+    katz,
+    miettinen_nurminen_ratio,
+    newcombe,
+    normal_quantile,
+    wilson,
+)
+from auditor.metrics.samples import Absent, Census, Mean, Proportion, Sample
+
+__all__ = ["Comparison", "Outcome", "compare", "estimate"]
+
+Comparison = Literal["difference", "ratio"]
+Outcome = Estimate | Absent
+
+
+def estimate(sample: Sample, *, confidence: float) -> Outcome:
+    """Put an interval around one sample: Wilson for proportions, normal for means."""
+    match sample:
+        case Absent():
+            return sample
+        case Census(value, n):
+            return Estimate(
+                value=value, low=value, high=value, confidence=confidence, n=_whole(n),
+                method="census",
+            )  # fmt: skip
+        case Proportion(x, n):
+            low, high = wilson(x, n, confidence=confidence)
+            return Estimate(
+                value=sample.value, low=float(low), high=float(high), confidence=confidence,
+                n=_whole(n), method="wilson",
+            )  # fmt: skip
+        case Mean():
+            low, high = _mean_interval(sample, confidence)
+            return Estimate(
+                value=sample.value, low=low, high=high, confidence=confidence, n=_whole(sample.n),
+                method=sample.method, bound=sample.bound or None,
+            )  # fmt: skip
+
+
+def compare(
+    operation: Comparison, ours: Sequence[Sample], theirs: Sequence[Sample], *, confidence: float
+) -> list[Outcome]:
+    """Estimate the difference or the ratio of each pair of independent samples.
+
+    Proportions: Newcombe's interval for a difference; Miettinen and Nurminen's score interval for
+    a ratio, with Katz's beside it in ``also``. Means: normal intervals, ratios by the delta
+    method. A ratio to a reference of 0 is absent with that reason.
+    """
+    outcomes: list[Outcome] = [_compare_one(operation, a, b, confidence) for a, b in
+                               zip(ours, theirs, strict=True)]  # fmt: skip
+    pairs = [
+        i for i, (a, b) in enumerate(zip(ours, theirs, strict=True))
+        if isinstance(a, Proportion) and isinstance(b, Proportion)
+    ]  # fmt: skip
+    if pairs:
+        counts = np.array(
+            [[ours[i].x, ours[i].n, theirs[i].x, theirs[i].n] for i in pairs]  # type: ignore[union-attr]
+        ).T
+        for i, outcome in zip(pairs, _compare_proportions(operation, counts, confidence),
+                              strict=True):  # fmt: skip
+            outcomes[i] = outcome
+    return outcomes
+
+
+def _compare_proportions(
+    operation: Comparison, counts: NDArray[np.float64], confidence: float
+) -> list[Outcome]:
+    x1, n1, x2, n2 = counts
+    p1, p2 = x1 / n1, x2 / n2
+    size = (n1 + n2).tolist()
+    if operation == "difference":
+        low, high = newcombe(x1, n1, x2, n2, confidence=confidence)
+        return [
+            Estimate(value=v, low=a, high=b, confidence=confidence, n=_whole(n), method="newcombe")
+            for v, a, b, n in zip((p1 - p2).tolist(), low.tolist(), high.tolist(), size,
+                                  strict=True)
+        ]  # fmt: skip
+    low, high = miettinen_nurminen_ratio(x1, n1, x2, n2, confidence=confidence)
+    other_low, other_high = katz(x1, n1, x2, n2, confidence=confidence)
+    outcomes: list[Outcome] = []
+    for i, n in enumerate(size):
+        if p2[i] == 0:
+            outcomes.append(Absent("the reference rate is 0, so the ratio is undefined"))
+            continue
+        also = (
+            ()
+            if math.isnan(other_low[i])
+            else (
+                Interval(low=float(other_low[i]), high=float(other_high[i]),
+                         confidence=confidence, method="katz"),
+            )
+        )  # fmt: skip
+        outcomes.append(
+            Estimate(
+                value=float(p1[i] / p2[i]), low=float(low[i]), high=_finite(float(high[i])),
+                confidence=confidence, n=_whole(n), method="miettinen-nurminen", also=also,
+            )
+        )  # fmt: skip
+    return outcomes
+
+
+def _compare_one(operation: Comparison, a: Sample, b: Sample, confidence: float) -> Outcome:
+    for sample, name in ((a, "this slice"), (b, "the reference")):
+        if isinstance(sample, Absent):
+            return Absent(f"{name}: {sample.reason}")
+    if isinstance(a, Census) and isinstance(b, Census):
+        if operation == "ratio" and b.value == 0:
+            return Absent("the reference is 0, so the ratio is undefined")
+        value = a.value - b.value if operation == "difference" else a.value / b.value
+        return Estimate(value=value, low=value, high=value, confidence=confidence,
+                        n=_whole(a.n + b.n), method="census")  # fmt: skip
+    if not (isinstance(a, Mean) and isinstance(b, Mean)):
+        return Absent("the two sides were measured in different ways")
+    z = normal_quantile(confidence)
+    bound = a.bound + b.bound
+    if operation == "difference":
+        value = a.value - b.value
+        half = z * math.hypot(_error(a), _error(b)) + bound
+    elif b.value == 0:
+        return Absent("the reference is 0, so the ratio is undefined")
+    else:
+        value = a.value / b.value
+        half = z * abs(value) * math.hypot(
+            _error(a) / a.value if a.value else 0.0, _error(b) / b.value
+        )
+        half += (a.bound + abs(value) * b.bound) / abs(b.value)
+    return Estimate(value=value, low=value - half, high=value + half, confidence=confidence,
+                    n=_whole(a.n + b.n), method=a.method, bound=bound or None)  # fmt: skip
+
+
+def _mean_interval(sample: Mean, confidence: float) -> tuple[float, float]:
+    half = normal_quantile(confidence) * sample.standard_error
+    low, high = sample.value - half, sample.value + half
+    if half == 0 and sample.floor:
+        low, high = (
+            float(b)
+            for b in wilson(sample.value * sample.floor, sample.floor, confidence=confidence)
+        )
+    low, high = low - sample.bound, high + sample.bound
+    return (
+        low if sample.low is None else max(low, sample.low),
+        high if sample.high is None else min(high, sample.high),
+    )
+
+
+def _error(sample: Mean) -> float:
+    """Return the standard error, or a stand-in where it is 0 by accident (see ``Mean.floor``)."""
+    if sample.standard_error == 0 and sample.floor:
+        low, high = wilson(sample.value * sample.floor, sample.floor, confidence=0.95)
+        return float(high - low) / (2 * normal_quantile(0.95))
+    return sample.standard_error
+
+
+def _whole(n: float) -> int:
+    return math.ceil(n - 1e-9)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,210 @@
+"""Which groups exist: declared before the first batch, never inferred from one."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from auditor.errors import InputError, nearest
+from auditor.evidence.slice import Slice
+from auditor.evidence.value import Value
+
+__all__ = ["Attribute", "Family", "Groups", "as_label"]
+
+Family = tuple[str, ...]
+"""The attributes whose conjunctions make a set of slices; ``()`` is everybody."""
+
+_MOST_SLICES = 1 << 22
+_LISTED_EMPTY = 1_000
+
+
+def as_label(value: Any) -> str | None:
+    """Write one value of an attribute as a table would; missing values give ``None``.
+
+    >>> as_label("F"), as_label(3), as_label(True), as_label(float("nan")), as_label(None)
+    ('F', '3', 'true', None, None)
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, (bool, np.bool_)):
+        return "true" if value else "false"
+    text = str(value)
+    return None if text in {"<NA>", "NaT", "nan"} and not isinstance(value, str) else text
+
+
+class Attribute(Value):
+    """A sensitive attribute and its levels; code ``len(levels)`` stands for a missing value."""
+
+    name: str
+    levels: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.levels)) != len(self.levels):
+            raise ValueError(f"attribute {self.name!r} names a level twice")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Levels plus one for the missing value."""
+        return len(self.levels) + 1
+
+    def label(self, code: int) -> str | None:
+        """Return the level of a code, ``None`` for the missing one."""
+        return self.levels[code] if code < len(self.levels) else None
+
+    def encode(self, values: Iterable[Any]) -> NDArray[np.int32]:
+        """Turn values into codes, shape ``[rows]``; raises :class:`InputError` on a new level."""
+        index: dict[str | None, int] = {level: code for code, level in enumerate(self.levels)}
+        index[None] = len(self.levels)
+        labels = [as_label(value) for value in values]
+        try:
+            return np.fromiter((index[label] for label in labels), np.int32, len(labels))
+        except KeyError as error:
+            raise InputError(
+                f"value {error.args[0]!r} of attribute {self.name!r} was not declared",
+                valid=nearest(str(error.args[0]), self.levels),
+            ) from None
+
+
+class Groups(Value):
+    """The declared attributes and the families of slices that are counted.
+
+    The families are everybody, every attribute, and the intersections of up to a declared number
+    of attributes; nothing else is stored. Flat slice numbers run over the families in order, so
+    that one vector holds every slice of every family.
+
+    >>> groups = Groups.declare([Attribute(name="sex", levels=("F", "M"))])
+    >>> groups.families, groups.total
+    (((), ('sex',)), 4)
+    """
+
+    attributes: tuple[Attribute, ...]
+    families: tuple[Family, ...]
+
+    @classmethod
+    def declare(cls, attributes: Sequence[Attribute], *, intersections: int = 2) -> Self:
+        """Declare the families: everybody, attributes, conjunctions of up to ``intersections``."""
+        names = [attribute.name for attribute in attributes]
+        if len(set(names)) != len(names):
+            raise InputError("a sensitive attribute is named twice", where=", ".join(names))
+        if intersections < 1:
+            raise InputError(f"intersections is {intersections}", valid="a whole number from 1")
+        families: list[Family] = [()]
+        for size in range(1, min(intersections, len(names)) + 1):
+            families += itertools.combinations(names, size)
+        groups = cls(attributes=tuple(attributes), families=tuple(families))
+        for family in families:
+            if (slices := math.prod(groups.shape(family))) > _MOST_SLICES:
+                raise InputError(
+                    f"the intersection {' × '.join(family)} has {slices:,} possible slices",
+                    valid="fewer intersections, or coarser bins",
+                )
+        return groups
+
+    def attribute(self, name: str) -> Attribute:
+        """Return an attribute by name; raises :class:`InputError`."""
+        for attribute in self.attributes:
+            if attribute.name == name:
+                return attribute
+        raise InputError(
+            f"{name!r} is not a declared sensitive attribute",
+            valid=nearest(name, [a.name for a in self.attributes]),
+        )
+
+    def family(self, names: Iterable[str]) -> Family:
+        """Return the declared family over these attributes, in the declared order."""
+        wanted = set(names)
+        for family in self.families:
+            if set(family) == wanted:
+                return family
+        raise InputError(
+            f"the intersection {' × '.join(sorted(wanted))} was not declared",
+            valid="declared: " + ", ".join("×".join(f) for f in self.families if f),
+        )
+
+    def shape(self, family: Family) -> tuple[int, ...]:
+        """Return the number of codes of each attribute in the family, missing included."""
+        return tuple(self.attribute(name).size for name in family)
+
+    def size(self, family: Family) -> int:
+        """Return the number of slices of a family, missing ones included."""
+        return math.prod(self.shape(family))
+
+    @property
+    def total(self) -> int:
+        """Slices of all families together."""
+        return sum(self.size(family) for family in self.families)
+
+    def offset(self, family: Family) -> int:
+        """Return where the slices of a family begin among the flat slice numbers."""
+        position = self.families.index(family)
+        return sum(self.size(f) for f in self.families[:position])
+
+    def encode(self, columns: Mapping[str, Iterable[Any]]) -> NDArray[np.int32]:
+        """Encode the attributes' columns: codes of shape ``[rows, attributes]``."""
+        encoded: list[NDArray[np.int32]] = []
+        for attribute in self.attributes:
+            if attribute.name not in columns:
+                raise InputError(
+                    f"sensitive attribute {attribute.name!r} is missing",
+                    valid=nearest(attribute.name, columns),
+                )
+            encoded.append(attribute.encode(columns[attribute.name]))
+        if not encoded:
+            return np.zeros((0, 0), np.int32)
+        return np.stack(encoded, axis=1)
+
+    def flat(self, codes: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Map codes ``[rows, attributes]`` to flat slice numbers ``[rows, families]``."""
+        names = [attribute.name for attribute in self.attributes]
+        out = np.empty((codes.shape[0], len(self.families)), np.int64)
+        for position, family in enumerate(self.families):
+            flat = np.zeros(codes.shape[0], np.int64)
+            for name in family:
+                flat = flat * self.attribute(name).size + codes[:, names.index(name)]
+            out[:, position] = flat + self.offset(family)
+        return out
+
+    def slice_of(self, family: Family, number: int) -> Slice:
+        """Return the slice of a number within its family."""
+        values: dict[str, str | None] = {}
+        for name in reversed(family):
+            attribute = self.attribute(name)
+            number, code = divmod(number, attribute.size)
+            values[name] = attribute.label(code)
+        return Slice(values)
+
+    def number_of(self, family: Family, where: Mapping[str, str | None]) -> int:
+        """Return the number of a slice within its family; raises :class:`InputError`."""
+        number = 0
+        for name in family:
+            attribute = self.attribute(name)
+            value = where[name]
+            if value is not None and value not in attribute.levels:
+                raise InputError(
+                    f"attribute {name!r} has no value {value!r}",
+                    valid=nearest(value, attribute.levels),
+                )
+            code = len(attribute.levels) if value is None else attribute.levels.index(value)
+            number = number * attribute.size + code
+        return number
+
+    def slices(self, family: Family, occupied: NDArray[np.bool_]) -> Iterator[tuple[int, Slice]]:
+        """Yield ``(number, slice)`` of every slice to be listed.
+
+        These are the occupied ones, and the declared ones that turned out empty (in families of
+        up to 1,000 slices); an empty slice of a missing value is no group and is not listed.
+        """
+        list_empty = self.size(family) <= _LISTED_EMPTY
+        numbers = range(self.size(family)) if list_empty else np.flatnonzero(occupied).tolist()
+        for number in numbers:
+            where = self.slice_of(family, int(number))
+            if occupied[number] or where.known:
+                yield int(number), where

@@ -1,0 +1,201 @@
+"""How scores are distributed over labels: exact while few values are distinct, binned beyond."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from auditor.errors import InputError
+from auditor.stats.confusion import to_ternary
+from auditor.stats.groups import Groups
+from auditor.stats.table import STATISTIC_SCHEMA, check_document
+
+__all__ = ["MOST_DISTINCT", "SCORES", "ScoreCounts", "ScoreGrid", "score_counts"]
+
+SCORES = "score-counts"
+MOST_DISTINCT = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreGrid:
+    """The positions at which scores are counted.
+
+    With ``values`` every position is one distinct score (exact, at most 1,024). Otherwise the
+    range ``low`` to ``high`` is cut into ``bins`` of equal width; a score outside is refused.
+    """
+
+    values: tuple[float, ...] | None = None
+    low: float = 0.0
+    high: float = 1.0
+    bins: int = MOST_DISTINCT
+
+    @property
+    def exact(self) -> bool:
+        """Whether a position is a single score, so that nothing is lost by counting."""
+        return self.values is not None
+
+    @property
+    def size(self) -> int:
+        """The number of positions."""
+        return self.bins if self.values is None else len(self.values)
+
+    @classmethod
+    def covering(cls, scores: NDArray[np.float64]) -> Self:
+        """Choose the grid for scores that are all at hand: exact where that is possible."""
+        known = scores[~np.isnan(scores)]
+        distinct = np.unique(known)
+        if distinct.size <= MOST_DISTINCT:
+            return cls(values=tuple(distinct.tolist()))
+        return cls.spanning(float(distinct[0]), float(distinct[-1]))
+
+    @classmethod
+    def spanning(cls, low: float, high: float) -> Self:
+        """Return the binned grid: the unit interval where it holds all scores, else their range."""
+        return cls() if low >= 0 and high <= 1 else cls(low=low, high=high)
+
+    def position(self, scores: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Map scores to positions; raises :class:`InputError` for a score off the grid."""
+        if self.values is not None:
+            values = np.asarray(self.values)
+            index = np.searchsorted(values, scores)
+            index = np.minimum(index, max(len(values) - 1, 0))
+            if scores.size and not np.array_equal(values[index], scores):
+                raise InputError("a score is not among the declared distinct values")
+            return index.astype(np.int64)
+        if scores.size and (scores.min() < self.low or scores.max() > self.high):
+            raise InputError(f"a score lies outside [{self.low:g}, {self.high:g}]")
+        scaled = (scores - self.low) / (self.high - self.low) * self.bins
+        return np.minimum(scaled.astype(np.int64), self.bins - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCounts:
+    """Sparse counts of (slice, grid position, label); merges by addition on an equal grid.
+
+    ``keys`` are sorted and unique: ``(slice · size + position) · 2 + label``. ``unscored`` counts
+    records without a score or without a label, by flat slice number.
+    """
+
+    groups: Groups
+    grid: ScoreGrid
+    keys: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    unscored: NDArray[np.int64]
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The kind of this statistic."""
+        return SCORES
+
+    @classmethod
+    def zero(
+        cls, groups: Groups, grid: ScoreGrid, context: Mapping[str, Any] | None = None
+    ) -> Self:
+        """Return the neutral element of ``merge``."""
+        empty = np.zeros(0, np.int64)
+        unscored = np.zeros(groups.total, np.int64)
+        return cls(groups, grid, empty, empty, unscored, dict(context or {}))
+
+    def merge(self, other: ScoreCounts) -> ScoreCounts:
+        """Add two statistics over the same groups and grid; raises :class:`InputError`."""
+        if (self.groups, self.grid, self.context) != (other.groups, other.grid, other.context):
+            raise InputError("score counts with different groups or grids cannot be merged")
+        keys, counts = _collect(
+            np.concatenate([self.keys, other.keys]), np.concatenate([self.counts, other.counts])
+        )
+        unscored = self.unscored + other.unscored
+        return ScoreCounts(self.groups, self.grid, keys, counts, unscored, self.context)
+
+    def by_label(self, flat_slice: int) -> NDArray[np.int64]:
+        """Return the counts of one slice, shape ``[positions, 2]`` (negatives, positives)."""
+        width = self.grid.size * 2
+        start, stop = np.searchsorted(self.keys, [flat_slice * width, (flat_slice + 1) * width])
+        out = np.zeros(width, np.int64)
+        out[self.keys[start:stop] - flat_slice * width] = self.counts[start:stop]
+        return out.reshape(-1, 2)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        grid: dict[str, Any] = (
+            {"values": list(self.grid.values)}
+            if self.grid.values is not None
+            else {"low": self.grid.low, "high": self.grid.high, "bins": self.grid.bins}
+        )
+        occupied = np.flatnonzero(self.unscored)
+        return {
+            "schema": STATISTIC_SCHEMA,
+            "kind": SCORES,
+            "groups": self.groups.model_dump(mode="json"),
+            "columns": ["key", "count"],
+            "type": "counts",
+            "grid": grid,
+            "rows": [self.keys.tolist(), self.counts.tolist()],
+            "unscored": [[int(i), int(self.unscored[i])] for i in occupied],
+            "context": dict(self.context),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any], *, where: str) -> Self:
+        """Read the JSON form; raises :class:`InputError`."""
+        groups = check_document(document, where=where)
+        settings = document.get("grid", {})
+        grid = (
+            ScoreGrid(values=tuple(float(v) for v in settings["values"]))
+            if "values" in settings
+            else ScoreGrid(low=settings["low"], high=settings["high"], bins=settings["bins"])
+        )
+        keys, counts = (np.asarray(row, np.int64) for row in document["rows"])
+        limit = groups.total * grid.size * 2
+        if keys.size and (keys.min() < 0 or keys.max() >= limit or (np.diff(keys) <= 0).any()):
+            raise InputError("the keys do not fit the declared groups", where=where)
+        zero = cls.zero(groups, grid, document["context"])
+        for number, count in document["unscored"]:
+            zero.unscored[number] = count
+        return cls(groups, grid, keys, counts, zero.unscored, zero.context)
+
+
+def score_counts(
+    groups: Groups,
+    codes: NDArray[np.int32],
+    y_true: ArrayLike | None,
+    scores: ArrayLike,
+    *,
+    grid: ScoreGrid | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> ScoreCounts:
+    """Count scores by slice and label.
+
+    ``scores`` has shape ``[rows]``, higher means more positive; NaN is a missing score. Infinite
+    scores raise :class:`InputError`. Without a ``grid`` the scores at hand choose one.
+    """
+    rows = codes.shape[0]
+    labels = to_ternary(y_true, rows, "y_true")
+    values = np.asarray(scores, np.float64)
+    if values.shape != (rows,):
+        raise InputError(f"scores have shape {values.shape}", valid=f"shape ({rows},)")
+    if np.isinf(values).any():
+        raise InputError("a score is infinite", valid="finite numbers, or missing")
+    grid = grid or ScoreGrid.covering(values)
+    zero = ScoreCounts.zero(groups, grid, context)
+    known = ~np.isnan(values) & (labels < 2)
+    flat = groups.flat(codes)
+    for position in range(flat.shape[1]):
+        zero.unscored[:] += np.bincount(flat[~known, position], minlength=groups.total)
+    place = grid.position(values[known])[:, None]
+    keys = (flat[known] * grid.size + place) * 2 + labels[known][:, None]
+    unique, counts = np.unique(keys, return_counts=True)
+    return ScoreCounts(groups, grid, unique, counts.astype(np.int64), zero.unscored, zero.context)
+
+
+def _collect(
+    keys: NDArray[np.int64], counts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    unique, inverse = np.unique(keys, return_inverse=True)
+    total = np.zeros(unique.size, np.int64)
+    np.add.at(total, inverse, counts)
+    return unique, total
