@@ -1,0 +1,41 @@
+"""The subject: what there is to look at when a stage is audited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from auditor.datasets import Roles, Table
+from auditor.evidence import Stage
+from auditor.stats import Groups, Statistic
+
+__all__ = ["Subject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What the checks of one stage may measure.
+
+    Parameters
+    ----------
+    stage:
+        The stage that is audited.
+    groups:
+        The declared sensitive attributes and their families.
+    roles:
+        What the columns of the tables are for.
+    tables:
+        The data sets by split: ``train``, ``validation``, ``test``.
+    predictions:
+        A table with predictions beside targets and attributes, where one was given.
+    counted:
+        Statistics that were accumulated elsewhere (in the training loop, over a loader, by an
+        explainer), by kind.
+    """
+
+    stage: Stage
+    groups: Groups
+    roles: Roles = field(default_factory=Roles)
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    predictions: Table | None = None
+    counted: Mapping[str, Statistic] = field(default_factory=dict)
