@@ -1,0 +1,261 @@
+"""The one who writes a ledger: alone, one whole line at a time, durable before it says so."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from auditor.errors import RunError
+from auditor.evidence import canonical_json, sha256
+from auditor.ledger.chain import GENESIS, Entry, format_time
+from auditor.ledger.layout import LEDGER, SEAL
+from auditor.ledger.locks import holder_of, lock, unlock
+from auditor.ledger.storage import sync_folder, write_all
+from auditor.ledger.tree import GrowingTree
+
+__all__ = ["Clock", "Draft", "LedgerWriter", "utc_now"]
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
+
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class _Tail:
+    """What is written so far. Replaced as a whole, so that no interruption can split it."""
+
+    tree: GrowingTree = field(default_factory=GrowingTree)
+    first: Entry | None = None
+    last: Entry | None = None
+    prev: str = GENESIS
+    moment: datetime = _LONG_AGO
+    length: int = 0
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An entry that is not written yet, and the size and root of the ledger with it."""
+
+    entry: Entry
+    line: bytes
+    tail: _Tail
+
+    @property
+    def size(self) -> int:
+        """The number of entries with this one."""
+        return self.tail.tree.size
+
+    def root(self) -> bytes:
+        """Return the tree head with this entry: 32 bytes."""
+        return self.tail.tree.root()
+
+
+class LedgerWriter:
+    """Creates ``RUN/ledger.jsonl`` and appends to it, as the only one who may.
+
+    The file is new: a ledger that is there is never continued or overwritten. It is locked until
+    :meth:`close` (or the end of the process). After an entry of type ``seal`` nothing is appended.
+
+    Parameters
+    ----------
+    run:
+        The run folder, which exists.
+    clock:
+        Gives the present moment with a time zone. Entries are never dated before the one they
+        follow: where the clock was set back, the earlier entry's time is repeated.
+
+    Raises
+    ------
+    RunError
+        Where the folder has a ledger already (the message says whether somebody is writing it), or
+        where the file cannot be created.
+    """
+
+    def __init__(self, run: str | Path, *, clock: Clock = utc_now) -> None:
+        self.path = Path(run) / LEDGER
+        self._clock = clock
+        self._turn = threading.RLock()
+        self._busy = False
+        self._tail = _Tail()
+        self._pending: _Tail | None = None
+        self._process = os.getpid()
+        try:
+            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
+        except FileExistsError:
+            holder = holder_of(self.path)
+            what = "there is a ledger already"
+            if holder != "nobody":
+                what = f"the run is being written by {holder}"
+            raise RunError(what, where=str(self.path), valid="a new folder") from None
+        except OSError as error:
+            raise RunError(
+                f"the ledger cannot be created: {error.strerror}", where=str(self.path)
+            ) from None
+        lock(self._fd)
+        sync_folder(self.path.parent)
+
+    @property
+    def size(self) -> int:
+        """The number of entries written."""
+        return self._tail.tree.size
+
+    @property
+    def first(self) -> Entry | None:
+        """Entry 0, once it is written."""
+        return self._tail.first
+
+    @property
+    def last(self) -> Entry | None:
+        """The entry written last."""
+        return self._tail.last
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the last entry seals the run."""
+        return self.last is not None and self.last.type == SEAL
+
+    @property
+    def closed(self) -> bool:
+        """Whether the lock is released and nothing more can be written."""
+        return self._fd < 0
+
+    def root(self) -> bytes:
+        """Return the RFC 6962 tree head of what is written: 32 bytes."""
+        return self._tail.tree.root()
+
+    def append(self, type: str, body: Mapping[str, Any]) -> Entry:
+        """Write one entry, durably and as a whole, and return it as a reader will see it.
+
+        Raises :class:`RunError` where it could not be written (a full disk); the ledger is then as
+        it was before the call, and the same entry can be tried again. Raises
+        :class:`~auditor.errors.InputError` for a body without a canonical JSON form.
+        """
+        with self._turn:
+            return self.commit(self.draft(type, body))
+
+    def draft(self, type: str, body: Mapping[str, Any]) -> Draft:
+        """Return the entry that would come next, without writing it."""
+        with self._turn:
+            self._get_ready()
+            tail = self._tail
+            moment = max(self._clock(), tail.moment)
+            entry = Entry(
+                seq=tail.tree.size,
+                prev=tail.prev,
+                time=format_time(moment),
+                type=type,
+                body=json.loads(canonical_json(dict(body))),
+            )
+            line = entry.line
+            return Draft(
+                entry,
+                line,
+                _Tail(
+                    tree=tail.tree.plus(line),
+                    first=tail.first or entry,
+                    last=entry,
+                    prev=sha256(line),
+                    moment=moment,
+                    length=tail.length + len(line) + 1,
+                ),
+            )
+
+    def commit(self, draft: Draft) -> Entry:
+        """Write a drafted entry; raises :class:`RunError` where another one came in between."""
+        with self._turn:
+            self._get_ready()
+            if (draft.entry.seq, draft.entry.prev) != (self.size, self._tail.prev):
+                raise RunError("another entry was written after this draft", where=str(self.path))
+            try:
+                self._busy = True
+                self._write(draft)
+            finally:
+                self._busy = False
+            return draft.entry
+
+    def close(self) -> None:
+        """Release the lock; calling it twice does nothing."""
+        with self._turn:
+            if self.closed:
+                return
+            self._refuse_reentry()
+            owner = os.getpid() == self._process
+            if owner:
+                with contextlib.suppress(OSError):  # a torn end is set aside by every reader
+                    self._settle()
+                unlock(self._fd)
+            fd, self._fd = self._fd, -1
+            os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _get_ready(self) -> None:
+        where = str(self.path)
+        if self.closed:
+            raise RunError("the ledger is closed", where=where)
+        if os.getpid() != self._process:
+            raise RunError("a forked process cannot write the ledger of its parent", where=where)
+        self._refuse_reentry()
+        try:
+            self._settle()
+        except OSError as error:
+            raise self._failed("the ledger could not be repaired", error) from error
+        if self.sealed:
+            raise RunError("the run is sealed; nothing is written after the seal", where=where)
+
+    def _refuse_reentry(self) -> None:
+        if self._busy:  # only a signal handler of the same thread gets here
+            raise RunError("an entry is being written at this moment", where=str(self.path))
+
+    def _write(self, draft: Draft) -> None:
+        self._pending = draft.tail
+        try:
+            write_all(self._fd, draft.line + b"\n")
+            os.fsync(self._fd)
+        except OSError as error:
+            with contextlib.suppress(OSError):  # tried again before the next entry
+                self._take_back()
+            what = f"entry {draft.entry.seq} ({draft.entry.type}) could not be written"
+            raise self._failed(what, error) from error
+        finally:
+            with contextlib.suppress(OSError):
+                self._settle()
+
+    def _settle(self) -> None:
+        """Take in the entry that an interruption left unsaid, or take back its half."""
+        if self._pending is None:
+            return
+        if os.fstat(self._fd).st_size == self._pending.length:
+            self._tail = self._pending
+            self._pending = None
+        else:
+            self._take_back()
+
+    def _take_back(self) -> None:
+        os.ftruncate(self._fd, self._tail.length)
+        self._pending = None
+
+    def _failed(self, what: str, error: OSError) -> RunError:
+        intact = (
+            f"the run is intact up to entry {self.size - 1}"
+            if self.size
+            else "no entry was written before it"
+        )
+        return RunError(f"{what}: {error.strerror}", where=str(self.path), valid=intact)
