@@ -1,10 +1,19 @@
 """The checks: one a file; importing this package registers the built-in ones."""
 
-from auditor.checks.bias import group_metrics
+from auditor.checks.bias import base_rates, group_metrics, training_loss
 from auditor.checks.check import CHECKS, Check, Evidence, NotMeasurable, check_from_spec, register
+from auditor.checks.explainability import attributions
+from auditor.checks.provenance import missing_values, repeated_rows
 from auditor.checks.subject import Subject
 
-BUILT_IN = (group_metrics,)
+BUILT_IN = (
+    base_rates,
+    group_metrics,
+    training_loss,
+    attributions,
+    missing_values,
+    repeated_rows,
+)
 
 __all__ = [
     "BUILT_IN",
