@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import ConfigDict
 
 from auditor.errors import InputError, RunError
-from auditor.evidence import Value, canonical_json, parse_canonical, sha256
+from auditor.evidence import Value, canonical_json, sha256
+from auditor.ledger.encoding import read_json
 from auditor.ledger.layout import LEDGER, REGISTER, SEAL
 from auditor.ledger.tree import tree_root
 
@@ -147,10 +148,17 @@ def parse_time(text: str) -> datetime | None:
 
 
 def _read_line(line: bytes) -> Entry:
+    """Read an entry, and insist on its canonical form: a second spelling is another line."""
     try:
-        return Entry.from_json(parse_canonical(line, where=LEDGER))
-    except RecursionError:  # nested deeper than any entry is written
-        raise InputError("the JSON is nested too deeply") from None
+        document = read_json(line)
+        canonical = canonical_json(document) == line
+    except ValueError as error:
+        raise InputError(f"not JSON ({error})") from None
+    except RecursionError:  # the writer of canonical JSON gives up before its reader does
+        raise InputError("not JSON (nested too deeply)") from None
+    if not canonical:
+        raise InputError("the JSON is not in canonical form (RFC 8785)")
+    return Entry.from_json(document)
 
 
 def _misplaced(entry: Entry, *, seq: int, prev: str, after: str) -> Iterator[str]:

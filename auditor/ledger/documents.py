@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from auditor.errors import InputError, RunError
 from auditor.evidence import sha256
-from auditor.ledger.encoding import is_digest
+from auditor.ledger.encoding import is_digest, read_json
 from auditor.ledger.layout import EVIDENCE
 
 __all__ = ["document_name", "read_document"]
@@ -35,6 +34,6 @@ def read_document(run: Path, digest: str) -> Any:
     if sha256(data) != digest:
         raise RunError("the evidence is not what its name says: it was changed", where=str(path))
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
+        return read_json(data)
+    except ValueError:
         raise RunError("the evidence is not JSON", where=str(path)) from None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
+from typing import Any
 
 from auditor.errors import InputError
 
-__all__ = ["decode_base64", "encode_base64", "is_digest"]
+__all__ = ["decode_base64", "encode_base64", "is_digest", "read_json"]
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -43,3 +45,23 @@ def decode_base64(text: str, *, what: str, where: str | None = None) -> bytes:
 def is_digest(text: object) -> bool:
     """Whether ``text`` reads ``sha256:<64 lower-case hex digits>``."""
     return isinstance(text, str) and _DIGEST.fullmatch(text) is not None
+
+
+def read_json(data: bytes) -> Any:
+    """Parse JSON so that canonical JSON can be written again; raises :class:`ValueError`.
+
+    RFC 8785 writes the double 1e18 (a count of floating point operations, say) as an integer with
+    19 digits. Integers beyond 2^53 are therefore read as the doubles that they were.
+
+    >>> read_json(b"[1,1000000000000000000]")
+    [1, 1e+18]
+    """
+    try:
+        return json.loads(data, parse_int=_number)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _number(digits: str) -> int | float:
+    number = int(digits)
+    return number if abs(number) < 2**53 else float(digits)

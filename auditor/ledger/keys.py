@@ -67,7 +67,9 @@ class SigningKey:
         try:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise _not_written(file, error) from None
+            raise InputError(
+                f"the key's folder cannot be made: {error.strerror}", where=str(file.parent)
+            ) from None
         _write_new(_public_file(file), f"{key.verifying_key}\n".encode(), mode=0o644)
         try:
             _write_new(file, pem, mode=0o600)

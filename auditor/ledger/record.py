@@ -6,7 +6,6 @@ Here only what is read is held against the digest that the seal binds.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ from auditor.errors import RunError
 from auditor.evidence import Finding, Verdict, read_findings, read_verdict, sha256
 from auditor.ledger.chain import Ledger, parse_ledger
 from auditor.ledger.documents import read_document
+from auditor.ledger.encoding import read_json
 from auditor.ledger.layout import FINDINGS, LEDGER, POLICY, RUN_JSON, VERDICT
 from auditor.ledger.locks import holder_of
 
@@ -137,6 +137,6 @@ class RunRecord:
 
     def _json(self, name: str) -> Any:
         try:
-            return json.loads(self._bytes(name))
-        except (ValueError, RecursionError) as error:
+            return read_json(self._bytes(name))
+        except ValueError as error:
             raise RunError(f"not JSON ({error})", where=str(self.path / name)) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from typing import Any, Self
 from auditor.errors import RunError
 from auditor.evidence import canonical_json, sha256
 from auditor.ledger.chain import GENESIS, Entry, format_time
+from auditor.ledger.encoding import read_json
 from auditor.ledger.layout import LEDGER, SEAL
 from auditor.ledger.locks import holder_of, lock, unlock
 from auditor.ledger.storage import sync_folder, write_all
@@ -157,7 +157,7 @@ class LedgerWriter:
                 prev=tail.prev,
                 time=format_time(moment),
                 type=type,
-                body=json.loads(canonical_json(dict(body))),
+                body=read_json(canonical_json(dict(body))),
             )
             line = entry.line
             return Draft(
