@@ -14,6 +14,19 @@ from auditor.ledger.chain import Entry, Ledger, LedgerFault, examine_ledger, par
 from auditor.ledger.folder import RunFolder
 from auditor.ledger.integrity import Fault, Integrity, check_integrity
 from auditor.ledger.keys import KEY_VARIABLE, SigningKey, generate_key, signing_key_from
+from auditor.ledger.layout import (
+    EVIDENCE,
+    FINDINGS,
+    HEAD,
+    KEY,
+    LEDGER,
+    POLICY,
+    REGISTER,
+    RUN_JSON,
+    SEAL,
+    STATEMENTS,
+    VERDICT,
+)
 from auditor.ledger.note import Head, Signature, format_head, parse_head, verify_head
 from auditor.ledger.record import RunRecord
 from auditor.ledger.state import PathState, StateKind, state_of
@@ -22,7 +35,18 @@ from auditor.ledger.verifying import VerifyingKey
 from auditor.ledger.writer import Clock, LedgerWriter, utc_now
 
 __all__ = [
+    "EVIDENCE",
+    "FINDINGS",
+    "HEAD",
+    "KEY",
     "KEY_VARIABLE",
+    "LEDGER",
+    "POLICY",
+    "REGISTER",
+    "RUN_JSON",
+    "SEAL",
+    "STATEMENTS",
+    "VERDICT",
     "Clock",
     "Entry",
     "Fault",

@@ -36,6 +36,7 @@ class RunFolder:
         self.path = path
         self.name = path.resolve().name
         self._sealed = False
+        self._sealing: LedgerWriter | None = None
 
     @classmethod
     def create(cls, path: str | Path) -> Self:
@@ -172,14 +173,16 @@ class RunFolder:
         """Bind every file in the last entry, write the head, and close the writer.
 
         The head is complete on the disk before the entry is written, and put in its place after
-        it: a full disk leaves a run that is not sealed and can be sealed later. After an
-        interruption between the two, calling this again finishes the work.
+        it: a full disk leaves a run that is not sealed and can be sealed later. An interruption
+        between the two is raised after the head is in its place; calling this again is harmless.
 
         Raises :class:`RunError` where the key is not the signer that entry 0 names, and for a
         folder that cannot be bound.
         """
-        self._refuse_if_sealed()
+        if self._sealed:
+            raise self._is_sealed()
         self._refuse_another_signer(writer, key)
+        self._sealing = writer
         if writer.sealed:
             head = Head(origin=origin_of(self.name), size=writer.size, root=writer.root())
             write_atomically(self.path / HEAD, format_head(head, key))
@@ -187,25 +190,30 @@ class RunFolder:
             self._drop_empty_folders()
             draft = writer.draft(SEAL, {"files": self.files()})
             head = Head(origin=origin_of(self.name), size=draft.size, root=draft.root())
-            staged = StagedFile(self.path / HEAD, format_head(head, key))
+            note = format_head(head, key)
+            staged = StagedFile(self.path / HEAD, note)
             try:
                 writer.commit(draft)
-            finally:
-                if writer.sealed:
-                    staged.place()
-                else:
-                    staged.discard()
+                staged.place()
+            except BaseException:
+                staged.discard()
+                if writer.sealed:  # only the head is left to do: an interruption comes too late
+                    write_atomically(self.path / HEAD, note)
+                raise
         self._sealed = True
         writer.close()
         return head
 
     def _refuse_if_sealed(self) -> None:
-        if self._sealed:
-            raise RunError(
-                "the run is sealed; nothing is written after the seal",
-                where=str(self.path),
-                valid="another folder",
-            )
+        if self._sealed or (self._sealing is not None and self._sealing.sealed):
+            raise self._is_sealed()
+
+    def _is_sealed(self) -> RunError:
+        return RunError(
+            "the run is sealed; nothing is written after the seal",
+            where=str(self.path),
+            valid="another folder",
+        )
 
     def _refuse_another_signer(self, writer: LedgerWriter, key: SigningKey | None) -> None:
         where = str(self.path)

@@ -58,12 +58,11 @@ def holder_of(path: Path) -> Holder:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return "another process"
-    except OSError:
-        return "nobody"
-    else:
+    except OSError:  # a file system without locks
         return "nobody"
     finally:
         os.close(fd)
+    return "nobody"
 
 
 def _key(status: os.stat_result) -> tuple[int, int, int]:

@@ -41,7 +41,7 @@ def state_of(path: Path) -> PathState:
     if not path.is_dir():
         what = "a link that leads nowhere" if path.is_symlink() and not path.exists() else "a file"
         return PathState(kind=StateKind.OTHER, detail=f"this is {what}, not a folder")
-    if not any(os.scandir(path)):
+    if not os.listdir(path):
         return PathState(kind=StateKind.FREE, detail="an empty folder")
     if not (path / LEDGER).is_file():
         if any(os.path.lexists(path / name) for name in _OF_A_RUN):

@@ -142,6 +142,13 @@ def test_every_fault_says_which_entry(data: bytes, seq: int, complaint: str) -> 
     assert "\n" not in str(caught.value)
 
 
+def test_no_depth_of_nesting_breaks_the_reader() -> None:
+    """The parser and the writer of canonical JSON give up at different depths."""
+    for depth in range(500, 1100, 3):
+        with pytest.raises(LedgerFault, match=r"nested too deeply|valid dictionary"):
+            parse_ledger(b"[" * depth + b"]" * depth + b"\n")
+
+
 def test_time_does_not_go_back() -> None:
     first = Entry(seq=0, prev=GENESIS, time="2026-11-01T12:00:00.500000Z", type="x", body={})
     for time, fine in [

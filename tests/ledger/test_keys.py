@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import os
 import stat
@@ -148,6 +149,41 @@ def test_a_key_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     assert [item.name for item in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize("failing_file", [0, 1])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
+def test_a_full_disk_or_an_interruption_leaves_no_half_of_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing_file: int, error: BaseException
+) -> None:
+    left = failing_file
+
+    def fail(fd: int) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises((InputError, KeyboardInterrupt)) as caught:
+            generate_key(tmp_path / "me.key")
+    if isinstance(error, OSError):
+        assert "the key cannot be written: No space left" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_without_permission_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        with pytest.raises(InputError, match="cannot be written: Permission denied"):
+            generate_key(tmp_path / "me.key")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("file", "name"),
     [("me.key", "me"), ("my own key.pem", "my-own-key"), ("a+b", "a-b"), ("+", "auditor"),
@@ -198,6 +234,7 @@ def pem(private: object, *, password: bytes | None = None) -> bytes:
         (pem(ec.generate_private_key(ec.SECP256R1())), "not an Ed25519 key"),
         (b"x" * 70_000, "too large to be a key"),
     ],
+    ids=str.split("empty bytes vkey public-pem no-key cut encrypted elliptic large"),
 )
 def test_what_is_no_private_key_says_what_it_is(
     tmp_path: Path, content: bytes, complaint: str
@@ -222,6 +259,7 @@ def test_what_is_no_private_key_says_what_it_is(
         (VKEY.replace("c74f20a3", "c74f20a4").encode(), "c74f20a3"),
         (pem(Ed25519PrivateKey.generate()), "this is a private key where a public one is meant"),
     ],
+    ids=str.split("empty bytes line return comment space upper-case other-id private"),
 )
 def test_what_is_no_public_key_says_what_it_is(
     tmp_path: Path, content: bytes, complaint: str

@@ -1,0 +1,18 @@
+"""The ledger is light: what is not used is not loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+SCRIPT = """
+import sys
+import auditor.ledger
+heavy = ("cryptography", "numpy", "pandas", "pyarrow", "duckdb", "torch", "sklearn", "shap")
+print([name for name in heavy if name in sys.modules])
+"""
+
+
+def test_importing_the_ledger_loads_no_library_that_a_key_would_need(
+    run_python: Callable[..., str],
+) -> None:
+    assert run_python(SCRIPT) == "[]\n"
