@@ -1,0 +1,72 @@
+"""The command ``auditor``: one command a file, nothing heavy imported before it is needed.
+
+Messages for people go to stderr; stdout is for documents and for ``--json``. Exit codes: 0 pass or
+nothing to judge, 1 fail or error, 2 wrong usage or input, 3 inconclusive or not evaluated.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from auditor.cli import (
+    data,
+    demo,
+    init,
+    judge,
+    keys,
+    policy,
+    predictions,
+    report,
+    run,
+    verify,
+)
+from auditor.errors import AuditorError, one_line
+from auditor.version import __version__
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="auditor",
+    help="Audit models and their training: bias, explanations, provenance; judged by policies, "
+    "provable afterwards.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True),
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+for module in (demo, init, run, predictions, data, judge, report, verify):
+    module.register(app)
+app.add_typer(policy.app, name="policy")
+app.add_typer(keys.app, name="keys")
+
+
+def main() -> None:
+    """Run the command line; every error that a user can cause is one line and exit code 2."""
+    try:
+        app()
+    except AuditorError as error:
+        _fail(str(error), 2)
+    except KeyboardInterrupt:
+        _fail("interrupted; what was recorded so far is kept", 130)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror or error}", 2)
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"auditor: {one_line(message)}", err=True)
+    sys.exit(code)

@@ -93,6 +93,8 @@ def scan_missing(
 
 def group_codes(table: Table, groups: Groups, roles: Roles) -> NDArray[np.int32]:
     """Return the group codes of every row, shape ``[rows, attributes]``, in the table's order."""
+    if not groups.attributes:
+        return np.zeros((table.rows, 0), np.int32)
     fields = [
         f"{attribute_sql(table, a.name, roles.bins.get(a.name))} as {quoted(a.name)}"
         for a in groups.attributes

@@ -1,6 +1,6 @@
 """Frozen values: what was measured, of whom, at which stage, and what was judged of it."""
 
-from auditor.evidence.digest import canonical_json, parse_canonical, sha256
+from auditor.evidence.digest import canonical_json, sha256
 from auditor.evidence.estimate import Estimate, Interval
 from auditor.evidence.finding import Finding, findings_document, read_findings
 from auditor.evidence.slice import Slice
@@ -32,7 +32,6 @@ __all__ = [
     "WaiverRecord",
     "canonical_json",
     "findings_document",
-    "parse_canonical",
     "read_findings",
     "read_verdict",
     "sha256",

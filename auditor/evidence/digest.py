@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any
 
 import rfc8785
 
 from auditor.errors import InputError
 
-__all__ = ["canonical_json", "parse_canonical", "sha256"]
+__all__ = ["canonical_json", "sha256"]
 
 
 def canonical_json(document: Any) -> bytes:
@@ -25,21 +24,6 @@ def canonical_json(document: Any) -> bytes:
         return rfc8785.dumps(document)
     except (rfc8785.CanonicalizationError, ValueError) as error:
         raise InputError(f"this value has no canonical JSON form: {error}") from None
-
-
-def parse_canonical(data: bytes, *, where: str) -> Any:
-    """Parse JSON and insist that ``data`` is its canonical form, byte for byte.
-
-    A second spelling of the same value (spaces, escapes, ``1.0`` for ``1``) would let a file be
-    altered under an unchanged meaning; it is refused.
-    """
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"not JSON ({error})", where=where) from None
-    if canonical_json(document) != data:
-        raise InputError("the JSON is not in canonical form (RFC 8785)", where=where)
-    return document
 
 
 def sha256(data: bytes) -> str:

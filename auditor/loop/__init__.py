@@ -1,0 +1,1 @@
+"""The observer of a training loop: attached, not wrapped; it changes nothing and counts its cost."""

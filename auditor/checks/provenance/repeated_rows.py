@@ -87,8 +87,6 @@ def _count(
     groups = subject.groups
     counts = SliceTable.zero(kind, groups, ("records", split), context={"split": split})
     flat = groups.flat(group_codes(table, groups, subject.roles))
-    if not groups.attributes:
-        flat = np.zeros((table.rows, 1), np.int64)
     for position in range(flat.shape[1]):
         counts.values[:, 0] += np.bincount(flat[:, position], minlength=groups.total)
         counts.values[:, 1] += np.bincount(flat[marked, position], minlength=groups.total)

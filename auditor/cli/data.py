@@ -1,0 +1,75 @@
+"""``auditor data``: audit data sets before any model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from auditor.cli.options import (
+    Bins,
+    Intersections,
+    Json,
+    Key,
+    Out,
+    Policy,
+    Positive,
+    Sensitive,
+    exit_code,
+    read_bins,
+)
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("data")(data)
+
+
+def data(
+    train: Annotated[str, typer.Argument(help="The training data: a file, folder or glob.")],
+    target: Annotated[str, typer.Option(help="The column of labels.")],
+    sensitive: Sensitive,
+    test: Annotated[str | None, typer.Argument(help="The test data.")] = None,
+    record_id: Annotated[str | None, typer.Option(help="The column of record ids.")] = None,
+    positive: Positive = None,
+    bins: Bins = None,
+    intersections: Intersections = 2,
+    policy: Policy = None,
+    out: Out = None,
+    sign_key: Key = None,
+    seed: Annotated[int, typer.Option(help="The seed that the record states.")] = 0,
+    json: Json = False,
+) -> None:
+    """Audit data sets: base rates, missing values, repeated rows, overlap of train and test.
+
+    Example: auditor data train.parquet test.parquet --target approved --sensitive sex,race
+    --record-id id --policy baseline --out runs/data
+    """
+    from auditor.cli.oneshot import finish, one_shot
+    from auditor.cli.show import working
+    from auditor.datasets import Roles, open_table
+    from auditor.engine.datasets import as_names
+
+    names = as_names(sensitive)
+    roles = Roles(
+        sensitive=names, target=target, positive=positive, record_id=record_id,
+        bins=read_bins(bins),
+    )  # fmt: skip
+    with working("Reading the tables"):
+        tables = {
+            split: open_table(source)
+            for split, source in (("train", train), ("test", test))
+            if source is not None
+        }
+        for table in tables.values():
+            roles.check(table)
+    with one_shot(out=out, policy=policy, key=sign_key, seed=seed) as audit:
+        with working("Measuring"):
+            audit.data(
+                **tables, target=target, sensitive=names, record_id=record_id, positive=positive,
+                bins=roles.bins, intersections=intersections,
+            )  # fmt: skip
+        verdict = finish(audit, out=out, json=json, stage="data")
+    raise typer.Exit(exit_code(verdict))

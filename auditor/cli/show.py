@@ -1,0 +1,97 @@
+"""What people see in a terminal: the verdict, rule by rule, and the largest gaps."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from auditor.evidence import Finding, Verdict
+
+__all__ = ["console", "print_json", "show_findings", "show_run", "show_verdict", "working"]
+
+_STYLES = {
+    "pass": ("green", "✓"), "waived": ("cyan", "~"), "fail": ("bold red", "✗"),
+    "error": ("bold red", "!"), "inconclusive": ("yellow", "?"), "not-evaluated": ("magenta", "–"),
+}  # fmt: skip
+
+
+def console() -> Console:
+    """Return the console for people: stderr."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def working(message: str) -> AbstractContextManager[Any]:
+    """Show that something is being done; silent where there is no terminal."""
+    return console().status(message)
+
+
+def print_json(document: Any) -> None:
+    """Print JSON on stdout."""
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True))
+    sys.stdout.flush()
+
+
+def show_verdict(verdict: Verdict, *, title: str = "Verdict") -> None:
+    """Print a verdict as a table."""
+    from rich.table import Table
+    from rich.text import Text
+
+    style, mark = _STYLES[str(verdict.status)]
+    table = Table(title=Text(f"{title}: {mark} {verdict.status}, gate {verdict.gate}", style),
+                  title_justify="left", box=None, padding=(0, 1))  # fmt: skip
+    for name in ("", "rule", "status", "why"):
+        table.add_column(name, overflow="fold")
+    for rule in verdict.rules:
+        style, mark = _STYLES[str(rule.status)]
+        table.add_row(Text(mark, style), Text(rule.id), Text(str(rule.status), style),
+                      Text(rule.reason))  # fmt: skip
+    console().print(table)
+
+
+def show_findings(findings: Sequence[Finding]) -> None:
+    """Print selection and error rates by group, with intervals and n."""
+    from rich.table import Table
+    from rich.text import Text
+
+    wanted = ("selection_rate", "false_positive_rate", "false_negative_rate", "auc")
+    slices = {f.slice: None for f in findings if f.metric in wanted and len(f.slice) <= 1}
+    table = Table(title="Rates by group, 95 % intervals", title_justify="left", box=None,
+                  padding=(0, 1))  # fmt: skip
+    table.add_column("slice")
+    for name in wanted:
+        table.add_column(name, justify="right")
+    numbers = {(f.metric, f.slice): f for f in findings if f.status == "measured"}
+    for where in slices:
+        row = [Text(str(where))]
+        for name in wanted:
+            found = numbers.get((name, where))
+            row.append(Text("–" if found is None else _interval(found)))
+        table.add_row(*row)
+    if slices:
+        console().print(table)
+
+
+def show_run(run: Path | None, *, signed: bool, key: Path | None = None) -> None:
+    """Print where the run is, and how it is verified."""
+    if run is None:
+        console().print("Nothing was kept: give --out DIR for a run folder.", style="dim")
+        return
+    hint = f"auditor verify {run}" + (f" --key {key}" if key else "")
+    note = "" if signed else " (unsigned: no key was given)"
+    console().print(f"Run: {run}{note}\nVerify it again: {hint}", soft_wrap=True)
+
+
+def _interval(finding: Finding) -> str:
+    high = "∞" if finding.high is None else f"{finding.high:.3f}"
+    return f"{finding.value:.3f} [{finding.low:.3f}, {high}] n={finding.n:,}"

@@ -1,0 +1,156 @@
+"""``audit.yaml``: a whole audit described by a file, with lines and columns in its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from auditor.errors import InputError, PolicyError, nearest
+from auditor.evidence import Stage, Value
+from auditor.policy import Node, read_document
+
+__all__ = ["AUDIT_SCHEMA", "AuditFile", "DataSpec", "ModelSpec", "PredictionsSpec", "read_audit_file"]
+
+AUDIT_SCHEMA = "auditor/audit/v1"
+
+
+class RiskSpec(Value):
+    """A risk of the register, linked to the rules that speak of it."""
+
+    id: str
+    text: str
+    rules: tuple[str, ...] = ()
+
+
+class SystemSpec(Value):
+    """What only people know of the audited system."""
+
+    name: str | None = None
+    provider: str | None = None
+    purpose: str | None = None
+    users: str | None = None
+    misuse: str | None = None
+    oversight: str | None = None
+    contacts: str | None = None
+    risks: tuple[RiskSpec, ...] = ()
+
+
+class DataSpec(Value):
+    """The tables and what their columns are for; paths are relative to the audit file."""
+
+    train: str | None = None
+    validation: str | None = None
+    test: str | None = None
+    target: str | None = None
+    positive: str | None = None
+    sensitive: Annotated[tuple[str, ...], Field(min_length=1)]
+    record_id: str | None = None
+    bins: dict[str, tuple[float, ...]] = {}
+    intersections: Annotated[int, Field(ge=1)] = 2
+    reference: Literal["largest", "best", "rest"] | dict[str, str] = "largest"
+
+
+class PredictionsSpec(Value):
+    """A table with predictions beside targets and sensitive attributes."""
+
+    table: str
+    prediction: str | None = None
+    score: str | None = None
+    threshold: float | None = None
+
+
+class ModelSpec(Value):
+    """A model file that is read without unpickling, to be run on ``data.test``.
+
+    skops files hold scikit-learn estimators; safetensors needs the importable class (and its
+    arguments) that takes the numeric ``features``; ONNX takes the numeric ``features`` as one input.
+    """
+
+    file: str
+    cls: Annotated[str | None, Field(alias="class")] = None
+    arguments: dict[str, Any] = {}
+    features: tuple[str, ...] = ()
+
+
+class AuditFile(Value):
+    """The content of an audit file."""
+
+    schema_: Annotated[Literal["auditor/audit/v1"], Field(alias="schema")]
+    system: SystemSpec = SystemSpec()
+    policy: str | None = None
+    data: DataSpec
+    predictions: PredictionsSpec | None = None
+    model: ModelSpec | None = None
+    stages: tuple[Literal["data", "evaluation", "pre-deployment"], ...] = (
+        "data", "evaluation", "pre-deployment",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _measurable(self) -> AuditFile:
+        if self.predictions is not None and self.model is not None:
+            raise ValueError("both predictions and a model are given; give one of them")
+        if "evaluation" in self.stages and self.predictions is None and self.model is None:
+            raise ValueError("the stage evaluation needs predictions or a model")
+        if self.model is not None and self.data.test is None:
+            raise ValueError("a model needs data.test to be run on")
+        return self
+
+
+_MODELS: Mapping[tuple[str | int, ...], type[BaseModel]] = {
+    (): AuditFile,
+    ("system",): SystemSpec,
+    ("data",): DataSpec,
+    ("predictions",): PredictionsSpec,
+    ("model",): ModelSpec,
+}
+
+
+def read_audit_file(path: Path) -> AuditFile:
+    """Read an audit file; raises :class:`InputError` with ``file:line:column``."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"the file cannot be read: {error.strerror}", where=str(path),
+            valid="an audit file; auditor init writes one",
+        ) from None  # fmt: skip
+    root = read_document(data, where=str(path))
+    if not isinstance(root.value, dict) or "schema" not in root.value:
+        raise PolicyError(
+            "not an audit file", where=f"{path}:1:1", valid=f"schema: {AUDIT_SCHEMA}"
+        )
+    try:
+        return AuditFile.model_validate(root.native())
+    except ValidationError as error:
+        raise _complaint(error, root, str(path)) from None
+
+
+def _complaint(error: ValidationError, root: Node, where: str) -> PolicyError:
+    first = error.errors(include_url=False)[0]
+    location = tuple(first["loc"])
+    node: Any = root.at(location)
+    valid = None
+    what = f"{first['msg'][:1].lower()}{first['msg'][1:]}".removeprefix("value error, ")
+    if first["type"] == "extra_forbidden":
+        key = str(location[-1])
+        what = f"unknown key {key!r}"
+        node = root.at(location[:-1]).key(key) or node
+        model = _MODELS.get(location[:-1])
+        valid = None if model is None else nearest(key, _names(model))
+    elif location:
+        what = f"{'.'.join(map(str, location))}: {what}"
+    if location[:1] == ("stages",) and first["type"] == "literal_error":
+        valid = "other stages are audited from the training script, with Audit.attach"
+    return PolicyError(what, where=f"{where}:{node.line}:{node.column}", valid=valid)
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def stages_of(file: AuditFile) -> tuple[Stage, ...]:
+    """Return the stages in their order."""
+    return tuple(sorted((Stage(name) for name in file.stages), key=lambda stage: stage.order))

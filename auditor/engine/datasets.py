@@ -1,0 +1,133 @@
+"""The registered data of an audit: tables by split, their roles, groups and record indices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditor.datasets import Roles, Table, declare_groups, group_codes, open_table
+from auditor.errors import InputError
+from auditor.provenance import FILE_METHOD, ROW_METHOD, file_manifest, rows_digest
+from auditor.stats import Groups
+
+if TYPE_CHECKING:
+    from auditor.loop.records import RecordIndex
+
+__all__ = ["RegisteredData", "register_tables", "table_manifest"]
+
+
+@dataclass(frozen=True)
+class RegisteredData:
+    """What ``audit.data`` was given, checked."""
+
+    tables: Mapping[str, Table]
+    roles: Roles
+    groups: Groups
+
+    def index(self, split: str) -> RecordIndex:
+        """Return the rows of a split, ready for a loop; raises :class:`InputError`."""
+        if split not in self.tables:
+            raise InputError(
+                f"no {split} data is registered", valid=f"audit.data({split}=…) before this call"
+            )
+        return self._indices[split]
+
+    def codes(self, split: str) -> NDArray[np.int32]:
+        """Return the group codes of a split's rows, shape ``[rows, attributes]``."""
+        return self._codes[split]
+
+    @cached_property
+    def _codes(self) -> dict[str, NDArray[np.int32]]:
+        return {k: group_codes(t, self.groups, self.roles) for k, t in self.tables.items()}
+
+    @cached_property
+    def _indices(self) -> dict[str, RecordIndex]:
+        from auditor.loop.records import RecordIndex
+
+        return {
+            split: RecordIndex(
+                split=split,
+                groups=self.groups,
+                flat=self.groups.flat(self._codes[split]),
+                labels=self._labels(table),
+                record_id=self.roles.record_id,
+                ids=self._ids(table),
+            )
+            for split, table in self.tables.items()
+        }
+
+    def _labels(self, table: Table) -> Any:
+        from auditor.datasets.roles import label_sql
+
+        if self.roles.target is None:
+            return None
+        sql = label_sql(table, self.roles.target, self.roles.positive)
+        return np.asarray(table.query(f"select {sql} as y from data")["y"].to_numpy(), np.int64)
+
+    def _ids(self, table: Table) -> list[str] | None:
+        if self.roles.record_id is None:
+            return None
+        text = table.text(self.roles.record_id)
+        ids = table.query(f"select {text} as i from data")["i"].to_pylist()
+        if any(identifier is None for identifier in ids):
+            raise InputError(
+                f"record id {self.roles.record_id!r} is missing in "
+                f"{sum(i is None for i in ids):,} of {len(ids):,} rows",
+                where=table.name,
+            )
+        return ids
+
+
+def register_tables(
+    sources: Mapping[str, Any], roles: Roles, *, intersections: int
+) -> RegisteredData:
+    """Open and check the tables, and declare the groups that they hold together."""
+    tables = {
+        split: open_table(source, name=None if isinstance(source, str) else f"{split}=")
+        for split, source in sources.items()
+        if source is not None
+    }
+    if not tables:
+        raise InputError("no table was given", valid="train=, validation= or test=")
+    if not roles.sensitive:
+        raise InputError("no sensitive attribute was named", where="sensitive=",
+                         valid="one or more columns")  # fmt: skip
+    for table in tables.values():
+        roles.check(table)
+    groups = declare_groups(
+        list(tables.values()), roles.sensitive, bins=roles.bins, intersections=intersections
+    )
+    return RegisteredData(tables, roles, groups)
+
+
+def table_manifest(table: Table) -> dict[str, Any]:
+    """Return what the record keeps of a table: names, counts and digests; never a row."""
+    hashes = table.row_hashes(table.columns)
+    return {
+        "name": table.files[0].name if len(table.files) == 1 else table.name.rsplit("/")[-1],
+        "rows": table.rows,
+        "columns": list(table.columns),
+        "digest": rows_digest(table.columns, hashes),
+        "method": ROW_METHOD,
+        "file_method": FILE_METHOD,
+        "files": file_manifest(table.files),
+    }
+
+
+def merged_roles(roles: Roles, changes: Mapping[str, Any]) -> Roles:
+    """Return roles with the given fields replaced; ``None`` leaves a field as it is."""
+    return replace(roles, **{k: v for k, v in changes.items() if v is not None})
+
+
+def as_names(values: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return column names from a list or from ``"sex,race"``."""
+    if values is None:
+        return ()
+    if isinstance(values, str):
+        values = values.split(",")
+    return tuple(name.strip() for name in values if name.strip())

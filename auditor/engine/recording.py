@@ -1,0 +1,240 @@
+"""The recording of one run: measurements go in, evidence, findings and ledger entries come out."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from auditor.checks import Check, Evidence, NotMeasurable, Subject
+from auditor.errors import InputError
+from auditor.evidence import (
+    Finding,
+    PolicyReference,
+    Stage,
+    Verdict,
+    canonical_json,
+    findings_document,
+    sha256,
+)
+from auditor.ledger import Clock, RunFolder, SigningKey, utc_now
+from auditor.policy import LoadedPolicy, evaluate
+from auditor.stats import Statistic
+from auditor.version import __version__
+
+__all__ = ["Recording"]
+
+
+class Recording:
+    """Everything that a run writes, in order: entry 0 first, the seal last.
+
+    Parameters
+    ----------
+    run:
+        The folder of the run; ``None`` records into a temporary one that goes with the recording.
+    policy, key, seed, checks:
+        What entry 0 registers before the first measurement.
+    """
+
+    def __init__(
+        self,
+        run: str | Path | None,
+        *,
+        policy: LoadedPolicy | None,
+        key: SigningKey | None,
+        seed: int,
+        checks: Sequence[Check],
+        clock: Clock = utc_now,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.temporary = (
+            Path(tempfile.mkdtemp(prefix="auditor-")) / "run" if run is None else None
+        )
+        self.policy, self.key, self.seed, self.checks = policy, key, seed, tuple(checks)
+        self.clock = clock
+        self.folder = RunFolder.create(self.temporary or Path(str(run)))
+        self.ledger = self.folder.writer(clock=clock)
+        self.started = self.now()
+        self.verdict: Verdict | None = None
+        self.closed = False
+        self._findings: dict[tuple[str, Stage], list[Finding]] = {}
+        self._statistics: dict[str, Statistic] = {}
+        self._pending: dict[tuple[str, Stage], tuple[Check, str]] = {}
+        self._measured_stages: set[Stage] = set()
+        text = None if policy is None else policy.text.decode()
+        self.folder.register(
+            self.ledger,
+            signer=None if key is None else key.verifying_key,
+            policy=None if policy is None else reference_to(policy),
+            policy_text=text,
+            seed=seed,
+            auditor=__version__,
+            checks=[check.spec() for check in checks],
+            **(details or {}),
+        )
+
+    @property
+    def path(self) -> Path:
+        """The folder of the run."""
+        return self.folder.path
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings so far, in the order of stages and checks."""
+        keys = sorted(self._findings, key=lambda key: (key[1].order, key[0]))
+        return tuple(finding for key in keys for finding in self._findings[key])
+
+    def statistic(self, digest: str) -> Statistic:
+        """Return a statistic of this run by digest."""
+        return self._statistics[digest]
+
+    def note(self, entry: str, body: Mapping[str, Any]) -> None:
+        """Append an entry to the ledger."""
+        self.ledger.append(entry, body)
+
+    def measure(self, subject: Subject, *, look: int | None = None) -> tuple[Finding, ...]:
+        """Run the checks of the subject's stage and record what they give.
+
+        A check with nothing to measure is remembered, and recorded as not evaluated unless it is
+        measured before the run ends. A check that breaks is recorded as an error and breaks
+        nothing. Input that cannot be used raises :class:`InputError`.
+        """
+        found: list[Finding] = []
+        self._measured_stages.add(subject.stage)
+        for check in self.checks:
+            if subject.stage not in check.stages:
+                continue
+            key = (check.id, subject.stage)
+            try:
+                statistics = check.measure(subject)
+            except NotMeasurable as reason:
+                if key not in self._findings:
+                    self._pending[key] = (check, str(reason))
+                continue
+            except InputError:
+                raise
+            except Exception as error:  # noqa: BLE001 -- a broken check must not break the training
+                found += self._record(check, subject.stage, [], look,
+                                      error=f"{type(error).__name__}: {error}")  # fmt: skip
+                continue
+            found += self._record(check, subject.stage, statistics, look)
+        return tuple(found)
+
+    def judge(
+        self, stage: Stage, *, only_stage: bool = False, looks: Mapping[str, int] | None = None
+    ) -> Verdict | None:
+        """Judge the findings so far by the registered policy; ``None`` without one."""
+        if self.policy is None:
+            return None
+        return evaluate(
+            self.policy,
+            self.findings,
+            self.statistic,
+            evaluated_at=self.now(),
+            seed=self.seed,
+            stage=stage,
+            registered=True,
+            only_stage=only_stage,
+            looks=looks,
+        )
+
+    def settle(self) -> None:
+        """Record what was never measured at the stages that were audited, with the reasons."""
+        for (_, stage), (check, reason) in sorted(self._pending.items()):
+            self._record(check, stage, [], None, reason=reason)
+        self._pending.clear()
+
+    def write_findings(self) -> None:
+        """Write ``findings.json``."""
+        self.write_json("findings.json", findings_document(self.folder.name, self.findings))
+
+    def write_verdict(self, verdict: Verdict) -> str:
+        """Write ``verdict.json``; return its digest."""
+        self.verdict = verdict
+        return self.write_json("verdict.json", verdict.to_json())
+
+    def write_json(self, name: str, document: Any) -> str:
+        """Write a canonical JSON file into the run; return its digest."""
+        data = canonical_json(document)
+        self.folder.write(name, data)
+        return sha256(data)
+
+    def interrupt(self, reason: str) -> None:
+        """End without a seal: the ledger stays valid and says why it stops."""
+        if not self.closed:
+            self.closed = True
+            try:
+                self.note("interrupted", {"reason": reason})
+            finally:
+                self.ledger.close()
+                self._drop_temporary()
+
+    def discard(self) -> None:
+        """Remove a run that was not sealed; a sealed one is kept."""
+        if self.folder.sealed:
+            return
+        self.closed = True
+        self.ledger.close()
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._drop_temporary()
+
+    def seal(self) -> None:
+        """Bind every file and close the run; a temporary run is removed."""
+        if not self.closed:
+            self.closed = True
+            self.folder.seal(self.ledger, self.key)
+            self._drop_temporary()
+
+    def _record(
+        self,
+        check: Check,
+        stage: Stage,
+        statistics: Sequence[Statistic],
+        look: int | None,
+        *,
+        reason: str | None = None,
+        error: str | None = None,
+    ) -> list[Finding]:
+        evidence: list[Evidence] = []
+        findings: list[Finding] = []
+        for statistic in statistics:
+            digest = self.folder.put_evidence(statistic.to_json())
+            self._statistics[digest] = statistic
+            evidence.append(Evidence(digest, statistic))
+        if reason is None and error is None:
+            try:
+                findings = check.derive(evidence, stage)
+            except Exception as broken:  # noqa: BLE001 -- as in measure
+                error = f"{type(broken).__name__}: {broken}"
+        if reason is not None or error is not None:
+            findings = check.unmeasured(error or reason or "", stage, error=error is not None)
+        body: dict[str, Any] = {
+            "stage": str(stage),
+            "check": check.spec(),
+            "statistics": [item.digest for item in evidence],
+            "findings": len(findings),
+        }
+        for name, value in (("look", look), ("reason", reason), ("error", error)):
+            if value is not None:
+                body[name] = value
+        self.note("measurement", body)
+        self._findings[(check.id, stage)] = findings
+        self._pending.pop((check.id, stage), None)
+        return findings
+
+    def now(self) -> str:
+        """Return the present moment, in UTC."""
+        return self.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _drop_temporary(self) -> None:
+        if self.temporary is not None:
+            shutil.rmtree(self.temporary.parent, ignore_errors=True)
+
+
+def reference_to(policy: LoadedPolicy) -> PolicyReference:
+    """Return what a record says of a policy: its id, version and digest."""
+    return PolicyReference(
+        id=policy.policy.id, version=str(policy.policy.version), digest=policy.digest
+    )

@@ -1,0 +1,129 @@
+"""Every finding and the verdict, computed again from what a run folder holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from auditor.checks import Evidence, check_from_spec
+from auditor.errors import AuditorError, InputError, RunError
+from auditor.evidence import Finding, Stage, Verdict, sha256
+from auditor.ledger import Entry, RunRecord
+from auditor.policy import LoadedPolicy, evaluate, parse_policy
+from auditor.stats import Statistic, read_statistic
+
+__all__ = ["Statistics", "looks_of", "recompute_findings", "recompute_verdict", "registered_policy"]
+
+
+class Statistics:
+    """The statistics of a run by digest, read once each and held against their digest."""
+
+    def __init__(self, record: RunRecord) -> None:
+        self._read = lru_cache(maxsize=None)(
+            lambda digest: read_statistic(
+                record.statistic_document(digest), where=f"evidence {digest}"
+            )
+        )
+
+    def __call__(self, digest: str) -> Statistic:
+        return self._read(digest)
+
+
+def recompute_findings(record: RunRecord, statistics: Statistics) -> tuple[Finding, ...]:
+    """Derive every finding again from the stored statistics, as the ledger tells it.
+
+    A later measurement by the same check at the same stage takes the place of an earlier one. A
+    check that entry 0 does not register raises :class:`RunError`: it was not planned beforehand.
+    """
+    registered = _registered_checks(record)
+    found: dict[tuple[str, Stage], list[Finding]] = {}
+    for entry in record.ledger.entries:
+        if entry.type != "measurement":
+            continue
+        spec, stage, digests = _measurement(entry)
+        if spec not in registered:
+            raise RunError(
+                f"check {spec.get('id')!r} with these fields is not registered in entry 0",
+                where=f"ledger entry {entry.seq}",
+            )
+        where = f"ledger entry {entry.seq}"
+        check = check_from_spec(spec, where=where)
+        reason, error = entry.body.get("reason"), entry.body.get("error")
+        if reason is not None or error is not None:
+            findings = check.unmeasured(str(error or reason), stage, error=error is not None)
+        else:
+            evidence = [Evidence(digest, statistics(digest)) for digest in digests]
+            try:
+                findings = check.derive(evidence, stage)
+            except AuditorError:
+                raise
+            except Exception as broken:
+                raise InputError(f"check {check.id} breaks ({broken!r})", where=where) from broken
+        found[(check.id, stage)] = findings
+    keys = sorted(found, key=lambda key: (key[1].order, key[0]))
+    return tuple(finding for key in keys for finding in found[key])
+
+
+def recompute_verdict(
+    record: RunRecord,
+    policy: LoadedPolicy,
+    findings: tuple[Finding, ...],
+    statistics: Statistics,
+    *,
+    evaluated_at: str,
+    stage: Stage,
+    registered: bool,
+) -> Verdict:
+    """Judge findings by a policy, at a stated moment."""
+    first = record.ledger.entries[0]
+    return evaluate(
+        policy,
+        findings,
+        statistics,
+        evaluated_at=evaluated_at,
+        seed=int(first.body.get("seed", 0)),
+        stage=stage,
+        registered=registered,
+        looks=looks_of(record),
+    )
+
+
+def registered_policy(record: RunRecord) -> LoadedPolicy | None:
+    """Read the policy that entry 0 registered; raises where its text is another one."""
+    text = record.policy_text
+    if text is None:
+        return None
+    policy = parse_policy(text.encode(), where=str(record.path / "policy.yaml"))
+    stated = record.ledger.entries[0].body.get("policy") or {}
+    if policy.digest != stated.get("digest") or sha256(text.encode()) != policy.digest:
+        raise RunError("the policy is not the one that entry 0 registers", where="policy.yaml")
+    return policy
+
+
+def looks_of(record: RunRecord) -> dict[str, int]:
+    """Return the number of looks taken at each stage, before the last gate."""
+    looks: dict[str, int] = {}
+    for entry in record.ledger.entries:
+        look = entry.body.get("look")
+        if entry.type == "measurement" and isinstance(look, int):
+            stage = str(entry.body.get("stage"))
+            looks[stage] = max(looks.get(stage, 0), look)
+    return looks
+
+
+def _registered_checks(record: RunRecord) -> list[Mapping[str, Any]]:
+    checks = record.ledger.entries[0].body.get("checks")
+    return list(checks) if isinstance(checks, list) else []
+
+
+def _measurement(entry: Entry) -> tuple[Mapping[str, Any], Stage, list[str]]:
+    where = f"ledger entry {entry.seq}"
+    spec, digests = entry.body.get("check"), entry.body.get("statistics")
+    try:
+        stage = Stage(str(entry.body.get("stage")))
+    except ValueError:
+        raise RunError(f"unknown stage {entry.body.get('stage')!r}", where=where) from None
+    if not isinstance(spec, Mapping) or not isinstance(digests, list):
+        raise RunError("a measurement without check or statistics", where=where)
+    return spec, stage, [str(digest) for digest in digests]
