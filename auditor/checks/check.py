@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -47,13 +48,13 @@ class Check(Value):
 
     confidence: float = 0.95
 
+    @abstractmethod
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Measure; raises :class:`NotMeasurable` with the reason where that cannot be done."""
-        raise AuditorError(f"check {self.id} does not measure")
 
+    @abstractmethod
     def derive(self, evidence: Sequence[Evidence], stage: Stage) -> list[Finding]:
         """Turn statistics into findings; pure."""
-        raise AuditorError(f"check {self.id} derives nothing")
 
     def unmeasured(self, reason: str, stage: Stage, *, error: bool = False) -> list[Finding]:
         """Return one finding per metric that says why there is no number."""

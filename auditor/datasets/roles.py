@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from auditor.datasets.table import Table
@@ -130,9 +131,9 @@ def bin_labels(edges: Sequence[float]) -> tuple[str, ...]:
     ('<25', '[25, 45)', '>=45')
     """
     shown = [f"{edge:g}" for edge in edges]
-    if not shown or any(a >= b for a, b in zip(edges, edges[1:], strict=False)):
+    if not shown or any(a >= b for a, b in pairwise(edges)):
         raise InputError(f"bin edges {shown} do not ascend", valid="for example age=25,45,65")
-    middle = [f"[{a}, {b})" for a, b in zip(shown, shown[1:], strict=False)]
+    middle = [f"[{a}, {b})" for a, b in pairwise(shown)]
     return (f"<{shown[0]}", *middle, f">={shown[-1]}")
 
 

@@ -100,9 +100,7 @@ def group_codes(table: Table, groups: Groups, roles: Roles) -> NDArray[np.int32]
         for a in groups.attributes
     ]
     found = table.query(f"select {', '.join(fields)} from data")
-    return groups.encode(
-        {a.name: found.column(a.name).to_pylist() for a in groups.attributes}
-    )
+    return groups.encode({a.name: found.column(a.name).to_pylist() for a in groups.attributes})
 
 
 def _prediction_sql(table: Table, roles: Roles) -> str:
@@ -140,10 +138,11 @@ def _grouped(
         f"select {', '.join(outer)} from (select {inner_sql} from data) "
         f"group by grouping sets ({sets})"
     ).to_pylist()
+    # grouping() sets a bit for each attribute that is summed over, the first one highest.
     families = {
-        sum(1 << (len(names) - 1 - index) for index, name in enumerate(names) if name not in family):
-        family for family in groups.families
-    }  # fmt: skip
+        int("0" + "".join("01"[name not in family] for name in names), 2): family
+        for family in groups.families
+    }
     out: list[tuple[dict[str, Any], int]] = []
     for row in found:
         family = families[row["mask"]]

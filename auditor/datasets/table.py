@@ -183,9 +183,7 @@ def _open_files(source: str, name: str | None) -> Table:
     # Text is parsed anew by every query; a small file is parsed once and kept.
     small = kind == "csv" and sum(path.stat().st_size for path in files) <= _KEPT_BYTES
     try:
-        connection.execute(
-            f"create {'table' if small else 'view'} data as select * from {reader}"
-        )
+        connection.execute(f"create {'table' if small else 'view'} data as select * from {reader}")
     except duckdb.Error as error:
         message = str(error).split("\n")[0].partition(": ")[2] or str(error)
         raise InputError(f"the file cannot be read ({message})", where=name or source) from None
@@ -279,9 +277,7 @@ def _register(
             if chunked.num_chunks:
                 dictionary = chunked.chunk(0).dictionary.cast(pa.string()).to_pylist()
                 levels[column.name] = tuple(v for v in dictionary if v is not None)
-            arrow = arrow.set_column(
-                position, column.name, chunked.cast(column.type.value_type)
-            )
+            arrow = arrow.set_column(position, column.name, chunked.cast(column.type.value_type))
     connection.register("data", arrow)
     table = Table(connection, name=name, files=files)
     table.declared_levels = levels

@@ -65,9 +65,7 @@ class Slice(Mapping[str, str | None]):
         return all(value is not None for value in self._items.values())
 
     @classmethod
-    def __get_pydantic_core_schema__(
-        cls, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         plain = core_schema.dict_schema(
             core_schema.str_schema(), core_schema.nullable_schema(core_schema.str_schema())
         )

@@ -34,7 +34,7 @@ class Status(StrEnum):
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
     NOT_EVALUATED = "not-evaluated"
-    PASS = "pass"  # noqa: S105 -- a verdict, not a password
+    PASS = "pass"
     WAIVED = "waived"
 
 

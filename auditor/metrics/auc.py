@@ -51,7 +51,7 @@ def auc_sample(negatives: ArrayLike, positives: ArrayLike, *, exact: bool = True
     )  # fmt: skip
 
 
-def _read(row: NDArray[Any], columns: Sequence[str], parameter: str | None) -> Sample:
+def _read(row: NDArray[Any], columns: Sequence[str], _parameter: str | None) -> Sample:
     return auc_sample(row[:, 0], row[:, 1], exact="exact" in columns)
 
 

@@ -125,10 +125,8 @@ def _compared(
     outcomes = compare(
         operation, [samples.samples[where] for where in ours], theirs, confidence=confidence
     )
-    out += [
-        (metric, where, chosen, None, outcome)
-        for where, outcome in zip(ours, outcomes, strict=True)
-    ]
+    for where, outcome in zip(ours, outcomes, strict=True):
+        out.append((metric, where, chosen, None, outcome))
     return out
 
 

@@ -132,8 +132,10 @@ def _compare_one(operation: Comparison, a: Sample, b: Sample, confidence: float)
         return Absent("the reference is 0, so the ratio is undefined")
     else:
         value = a.value / b.value
-        half = z * abs(value) * math.hypot(
-            _error(a) / a.value if a.value else 0.0, _error(b) / b.value
+        half = (
+            z
+            * abs(value)
+            * math.hypot(_error(a) / a.value if a.value else 0.0, _error(b) / b.value)
         )
         half += (a.bound + abs(value) * b.bound) / abs(b.value)
     return Estimate(value=value, low=value - half, high=value + half, confidence=confidence,

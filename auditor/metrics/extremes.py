@@ -40,7 +40,7 @@ def extreme(
     if not found:
         reason = next(o.reason for o in outcomes if isinstance(o, Absent))
         return Absent(reason)
-    n = sum(int(round(sample.n)) for samples in groups for sample in samples)
+    n = sum(round(sample.n) for samples in groups for sample in samples)
     method = f"{found[0].method}-all-pairs-bonferroni"
     if operation == "difference":
         value = max(outcome.value for outcome in found)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from auditor.metrics.estimates import Comparison
 from auditor.metrics.metric import METRICS, Metric, SampleReader, add_metric
 from auditor.metrics.samples import Absent, Census, Proportion, Sample
 from auditor.stats import CELLS, CONFUSION
@@ -24,7 +25,7 @@ def _proportion(over: Sequence[str], under: Sequence[str], empty: str) -> Sample
     numerator = [CELLS.index(cell) for cell in over]
     denominator = [CELLS.index(cell) for cell in under]
 
-    def read(row: NDArray[Any], columns: Sequence[str], parameter: str | None) -> Sample:
+    def read(row: NDArray[Any], _columns: Sequence[str], _parameter: str | None) -> Sample:
         n = int(row[denominator].sum())
         if n:
             return Proportion(int(row[numerator].sum()), n)
@@ -33,7 +34,7 @@ def _proportion(over: Sequence[str], under: Sequence[str], empty: str) -> Sample
     return read
 
 
-def _count(row: NDArray[Any], columns: Sequence[str], parameter: str | None) -> Sample:
+def _count(row: NDArray[Any], _columns: Sequence[str], _parameter: str | None) -> Sample:
     return Census(int(row.sum()), int(row.sum()))
 
 
@@ -89,8 +90,8 @@ BINARY_METRICS: tuple[str, ...] = (
 
 
 def _extreme(
-    identifier: str, title: str, components: tuple[str, ...], operation: Literal["difference", "ratio"]
-) -> str:  # fmt: skip
+    identifier: str, title: str, components: tuple[str, ...], operation: Comparison
+) -> str:
     difference = operation == "difference"
     METRICS.add(
         identifier,

@@ -48,10 +48,11 @@ def _read_safetensors(file: Path) -> tuple[int, int]:
             if length > min(size - 8, _MOST_HEADER):
                 raise ValueError("the header is longer than the file")
             header = json.loads(stream.read(length))
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        entries = [entry for name, entry in header.items() if name != "__metadata__"]
+        ends = [entry["data_offsets"][1] for entry in entries]
         if 8 + length + max(ends, default=0) != size:
             raise ValueError("the file is cut off or too long")
-        shapes = [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
+        shapes = [entry["shape"] for entry in entries]
     except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise InputError(f"a damaged safetensors file ({error})", where=str(file)) from None
     return len(shapes), sum(_product(shape) for shape in shapes)

@@ -69,7 +69,7 @@ def _accelerators() -> list[dict[str, Any]]:
     if accelerator is None or not accelerator.is_available():
         return []
     kind = str(accelerator.current_accelerator())
-    module = getattr(torch, kind, None)
+    module: Any = getattr(torch, kind, None)
     found: list[dict[str, Any]] = []
     for index in range(accelerator.device_count()):
         entry: dict[str, Any] = {"type": kind, "index": index}

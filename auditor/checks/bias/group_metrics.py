@@ -85,9 +85,7 @@ class GroupMetrics(Check):
         context = counts.statistic.context if counts else {}
         absent: list[tuple[str, str]] = []
         if context.get("target", "") is None:
-            absent += [
-                (m, "no target column") for m in self.metrics if not _needs_no_target(m)
-            ]
+            absent += [(m, "no target column") for m in self.metrics if not _needs_no_target(m)]
         elif not any(e.statistic.kind == SCORES for e in evidence):
             absent.append(("auc", "no score column"))
         measured = [(m, Slice(), None, None, Absent(reason)) for m, reason in absent]

@@ -93,9 +93,7 @@ def _count(
     return counts
 
 
-def _derive(
-    check: Check, metric: str, evidence: Sequence[Evidence], stage: Stage
-) -> list[Finding]:
+def _derive(check: Check, metric: str, evidence: Sequence[Evidence], stage: Stage) -> list[Finding]:
     findings: list[Finding] = []
     for item in evidence:
         groups = item.statistic.groups
