@@ -24,7 +24,7 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("data")(data)
+    app.command("data", short_help="Audit data sets, before any model.")(data)
 
 
 def data(

@@ -52,7 +52,7 @@ rules:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("init")(init)
+    app.command("init", short_help="Write an audit file and a policy to start from.")(init)
 
 
 def init(

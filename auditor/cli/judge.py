@@ -14,7 +14,7 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("judge")(judge)
+    app.command("judge", short_help="Judge recorded evidence by another policy.")(judge)
 
 
 def judge(

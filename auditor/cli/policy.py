@@ -38,7 +38,9 @@ def list_policies(as_json: Json = False) -> None:
         return
     width = max((len(policy.policy.id) for policy in policies), default=0)
     for policy in policies:
-        typer.echo(f"{policy.policy.id:<{width}}  {policy.policy.version}  {policy.policy.title}")
+        typer.echo(
+            f"{policy.policy.id:<{width}}  {policy.policy.version}  {policy.policy.title or ''}"
+        )
 
 
 @app.command()

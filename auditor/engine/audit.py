@@ -85,7 +85,9 @@ class Audit:
         system: Mapping[str, Any] | None = None,
         key_note: str | None = None,
     ) -> None:
-        self.policy = None if policy is None else load_policy(policy)
+        self.policy = (
+            policy if policy is None or isinstance(policy, LoadedPolicy) else load_policy(policy)
+        )
         self.seed = seed
         self._budget = budget
         self._system = dict(system) if system else None

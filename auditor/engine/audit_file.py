@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from auditor.errors import InputError, PolicyError, nearest
 from auditor.evidence import Stage, Value
-from auditor.policy import Node, read_document
+from auditor.policy.document import Node, read_document
 
 __all__ = ["AUDIT_SCHEMA", "AuditFile", "DataSpec", "ModelSpec", "PredictionsSpec", "read_audit_file"]
 
@@ -129,7 +129,9 @@ def read_audit_file(path: Path) -> AuditFile:
 
 
 def _complaint(error: ValidationError, root: Node, where: str) -> PolicyError:
-    first = error.errors(include_url=False)[0]
+    errors = error.errors(include_url=False)
+    # A misspelt key also leaves the right one missing: the misspelling is what helps.
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     location = tuple(first["loc"])
     node: Any = root.at(location)
     valid = None

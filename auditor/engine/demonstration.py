@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from auditor.engine.audit import Audit
 from auditor.errors import GateClosed, RunError
-from auditor.evidence import Finding, Verdict
+from auditor.evidence import Finding, Slice, Verdict
 from auditor.ledger import RunRecord, StateKind, generate_key, state_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ KEY_NOTE = (
     "and says nothing about who signed."
 )
 EPOCHS = 3
-COMPARED = (
+COMPARED: tuple[tuple[str, dict[str, str]], ...] = (
     ("selection_rate_ratio", {"sex": "Female"}),
     ("selection_rate_ratio", {"race": "Black"}),
     ("true_positive_rate_difference", {"sex": "Female"}),
@@ -61,7 +61,7 @@ class DemoRun:
     def compared(self) -> list[Finding | None]:
         """Return the findings of :data:`COMPARED`, in order."""
         found = {(f.metric, f.slice): f for f in self.findings if f.stage == "evaluation"}
-        return [found.get((metric, where)) for metric, where in COMPARED]  # type: ignore[arg-type]
+        return [found.get((metric, Slice(where))) for metric, where in COMPARED]
 
 
 def run_demo(out: Path, *, seed: int = 0, progress: Progress) -> tuple[DemoRun, DemoRun]:

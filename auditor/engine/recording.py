@@ -206,6 +206,8 @@ class Recording:
         if reason is None and error is None:
             try:
                 findings = check.derive(evidence, stage)
+            except InputError:
+                raise
             except Exception as broken:  # noqa: BLE001 -- as in measure
                 error = f"{type(broken).__name__}: {broken}"
         if reason is not None or error is not None:

@@ -43,6 +43,7 @@ def disaggregate(
     """
     out: list[Measured] = []
     for family in families if families is not None else statistic.groups.families:
+        compared: list[tuple[str, SliceSamples]] = []
         for name in names:
             samples = slice_samples(name, statistic, family)
             out += [
@@ -50,11 +51,11 @@ def disaggregate(
                 for where, sample in samples.samples.items()
             ]
             if family:
-                for operation in ("difference", "ratio"):
-                    out += _compared(name, operation, samples, statistic, reference, confidence)
+                compared.append((name, samples))
+        for operation in ("difference", "ratio"):
+            out += _compared(compared, operation, statistic, reference, confidence)
         if family:
-            for name in extremes:
-                out.append(_extreme(name, statistic, family, confidence))
+            out += [_extreme(name, statistic, family, confidence) for name in extremes]
     return out
 
 
@@ -92,41 +93,45 @@ def reference_slice(
 
 
 def _compared(
-    name: str,
+    measured: Sequence[tuple[str, SliceSamples]],
     operation: Literal["difference", "ratio"],
-    samples: SliceSamples,
     statistic: Statistic,
     reference: Reference,
     confidence: float,
 ) -> list[Measured]:
-    base, _, parameter = name.partition("[")
-    metric = f"{base}_{operation}"
-    if metric not in METRICS:
-        return []
-    metric += f"[{parameter}" if parameter else ""
-    chosen = reference_slice(samples, reference)
-    if isinstance(chosen, Absent):
-        return [(metric, where, None, None, chosen) for where in samples.known()]
-    ours: list[Slice] = []
-    theirs: list[Sample] = []
+    """Compare the slices of a family with their reference, all metrics in one batch."""
     out: list[Measured] = []
-    for where in samples.samples:
-        if where == chosen:
+    places: list[tuple[str, Slice, ReferenceSlice]] = []
+    ours: list[Sample] = []
+    theirs: list[Sample] = []
+    for name, samples in measured:
+        base, _, parameter = name.partition("[")
+        metric = f"{base}_{operation}"
+        if metric not in METRICS:
             continue
-        if not where.known:
-            out.append((metric, where, chosen, None, Absent("the group is unknown")))
+        metric += f"[{parameter}" if parameter else ""
+        chosen = reference_slice(samples, reference)
+        if isinstance(chosen, Absent):
+            out += [(metric, where, None, None, chosen) for where in samples.known()]
             continue
-        ours.append(where)
-        theirs.append(
-            rest_sample(name, statistic, samples.family, where)
-            if isinstance(chosen, str)
-            else samples.samples[chosen]
-        )
-    outcomes = compare(
-        operation, [samples.samples[where] for where in ours], theirs, confidence=confidence
-    )
-    for where, outcome in zip(ours, outcomes, strict=True):
-        out.append((metric, where, chosen, None, outcome))
+        for where, sample in samples.samples.items():
+            if where == chosen:
+                continue
+            if not where.known:
+                out.append((metric, where, chosen, None, Absent("the group is unknown")))
+                continue
+            places.append((metric, where, chosen))
+            ours.append(sample)
+            theirs.append(
+                rest_sample(name, statistic, samples.family, where)
+                if isinstance(chosen, str)
+                else samples.samples[chosen]
+            )
+    outcomes = compare(operation, ours, theirs, confidence=confidence)
+    out += [
+        (metric, where, chosen, None, outcome)
+        for (metric, where, chosen), outcome in zip(places, outcomes, strict=True)
+    ]
     return out
 
 

@@ -45,7 +45,9 @@ def slice_samples(name: str, statistic: Statistic, family: Family) -> SliceSampl
         row, columns = _row(statistic, start + number)
         counted[where] = int(records[number])
         samples[where] = (
-            metric.read(row, columns, parameter) if records[number] else Absent("no records")
+            metric.read(row, columns, parameter)
+            if records[number] or metric.id == "count"
+            else Absent("no records")
         )
     return SliceSamples(metric, family, samples, counted)
 

@@ -38,15 +38,21 @@ def recompute_findings(record: RunRecord, statistics: Statistics) -> tuple[Findi
     """
     registered = _registered_checks(record)
     found: dict[tuple[str, Stage], list[Finding]] = {}
-    for entry in record.ledger.entries:
-        if entry.type != "measurement":
-            continue
+    measurements = [entry for entry in record.ledger.entries if entry.type == "measurement"]
+    last = {
+        (str(spec.get("id")), stage): entry.seq
+        for entry in measurements
+        for spec, stage, _ in [_measurement(entry)]
+    }
+    for entry in measurements:
         spec, stage, digests = _measurement(entry)
         if spec not in registered:
             raise RunError(
                 f"check {spec.get('id')!r} with these fields is not registered in entry 0",
                 where=f"ledger entry {entry.seq}",
             )
+        if last[(str(spec.get("id")), stage)] != entry.seq:
+            continue
         where = f"ledger entry {entry.seq}"
         check = check_from_spec(spec, where=where)
         reason, error = entry.body.get("reason"), entry.body.get("error")

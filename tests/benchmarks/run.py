@@ -1,0 +1,341 @@
+"""``make bench``: speed and cost, as ratios measured side by side in one run.
+
+Prints a table and writes ``results.json`` beside this file, with the machine named. Every figure is
+the median over repetitions in which the two sides take turns, so that a machine whose speed drifts
+slows both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+HERE = Path(__file__).resolve().parent
+Row = dict[str, Any]
+
+
+def timed(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def side_by_side(ours: Callable[[], Any], theirs: Callable[[], Any], *, runs: int) -> Row:
+    """Time two ways in turn; the ratio is the median of the pairs' ratios (theirs / ours)."""
+    ours()
+    pairs = [(timed(ours), timed(theirs)) for _ in range(runs)]
+    return {
+        "ours_seconds": statistics.median(a for a, _ in pairs),
+        "theirs_seconds": statistics.median(b for _, b in pairs),
+        "ratio": statistics.median(b / a for a, b in pairs),
+        "runs": runs,
+    }
+
+
+def population(rows: int, groups: int, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    score = rng.random(rows)
+    return pd.DataFrame(
+        {
+            "group": rng.integers(0, groups, rows).astype(str),
+            "score": score,
+            "y": (rng.random(rows) < score).astype(np.int8),
+            "p": (score > 0.5).astype(np.int8),
+        }
+    )
+
+
+def group_metrics(rows: int) -> Row:
+    """Five rates of 50 slices, counted and estimated, against fairlearn's MetricFrame."""
+    import fairlearn.metrics as fm
+    from auditor.metrics import estimate, slice_samples
+    from auditor.stats import Attribute, Groups, confusion_counts
+
+    frame = population(rows, 50)
+    levels = tuple(sorted(frame.group.unique()))
+    groups = Groups.declare([Attribute(name="group", levels=levels)])
+    codes = groups.encode({"group": frame.group})
+    y, p = frame.y.to_numpy(), frame.p.to_numpy()
+    names = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy")
+
+    def ours() -> None:
+        counts = confusion_counts(groups, codes, y, p)
+        for name in names:
+            for sample in slice_samples(name, counts, ("group",)).samples.values():
+                estimate(sample, confidence=0.95)
+
+    def theirs() -> None:
+        from sklearn.metrics import accuracy_score, precision_score
+
+        fm.MetricFrame(
+            metrics={
+                "selection_rate": fm.selection_rate, "true_positive_rate": fm.true_positive_rate,
+                "false_positive_rate": fm.false_positive_rate, "precision": precision_score,
+                "accuracy": accuracy_score,
+            },
+            y_true=frame.y, y_pred=frame.p, sensitive_features=frame.group,
+        ).by_group  # fmt: skip
+
+    return {
+        "what": f"5 metrics, 50 slices, {rows:,} rows, with intervals",
+        "against": "fairlearn MetricFrame (no intervals)",
+        "bound": ">= 1000",
+        **side_by_side(ours, theirs, runs=3),
+    }
+
+
+def scan(rows: int) -> Row:
+    """Parquet to counts, against DuckDB's own group by on the same columns."""
+    import duckdb
+    from auditor.datasets import Roles, declare_groups, open_table, scan_confusion
+
+    frame = population(rows, 50)
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/t.parquet"
+        frame.to_parquet(path)
+        roles = Roles(sensitive=("group",), target="y", prediction="p")
+        groups = declare_groups([open_table(path)], roles.sensitive)
+        table = open_table(path)
+        connection = duckdb.connect()
+        query = f"select \"group\", y, p, count(*) from '{path}' group by all"
+        result = side_by_side(
+            lambda: scan_confusion(table, groups, roles),
+            lambda: connection.execute(query).fetchall(),
+            runs=7,
+        )
+    return {
+        "what": f"Parquet to counts, {rows:,} rows, labels checked",
+        "against": "DuckDB group by",
+        "bound": ">= 0.8",
+        **result,
+    }
+
+
+def auc(rows: int) -> Row:
+    """AUC with intervals for 50 slices, against one roc_auc_score over all rows."""
+    from auditor.metrics import estimate, slice_samples
+    from auditor.stats import Attribute, Groups, ScoreGrid, score_counts
+    from sklearn.metrics import roc_auc_score
+
+    frame = population(rows, 50)
+    levels = tuple(sorted(frame.group.unique()))
+    groups = Groups.declare([Attribute(name="group", levels=levels)])
+    codes = groups.encode({"group": frame.group})
+    y, s = frame.y.to_numpy(), frame.score.to_numpy()
+
+    def ours() -> None:
+        counts = score_counts(groups, codes, y, s, grid=ScoreGrid())
+        for family in groups.families:
+            for sample in slice_samples("auc", counts, family).samples.values():
+                estimate(sample, confidence=0.95)
+
+    return {
+        "what": f"score histograms and AUC of 50 slices, {rows:,} rows",
+        "against": "one sklearn roc_auc_score",
+        "bound": ">= 5",
+        **side_by_side(ours, lambda: roc_auc_score(y, s), runs=5),
+    }
+
+
+def loop_cost(*, steps: int, pairs: int) -> Row:
+    """What the audit adds to the step of an MLP on this CPU: paired, alternating runs."""
+    import torch
+    from auditor import Audit
+    from torch.utils.data import DataLoader, TensorDataset
+
+    batch, width = 256, 128
+    rows = steps * batch
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"id": np.arange(rows), "sex": rng.choice(["F", "M"], rows),
+         "race": rng.choice(list("ABCDE"), rows), "y": rng.integers(0, 2, rows)}
+    )  # fmt: skip
+    x = torch.randn(rows, width)
+    y = torch.tensor(frame.y.to_numpy(), dtype=torch.float32)[:, None]
+
+    def run(audit: Audit | None) -> float:
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(
+            torch.nn.Linear(width, 512), torch.nn.ReLU(), torch.nn.Linear(512, 512),
+            torch.nn.ReLU(), torch.nn.Linear(512, 1),
+        )  # fmt: skip
+        optimizer = torch.optim.Adam(model.parameters())
+        criterion = torch.nn.BCEWithLogitsLoss()
+        loader: Any = DataLoader(TensorDataset(x, y), batch_size=batch, shuffle=True)
+        if audit is not None:
+            audit.data(train=frame, target="y", sensitive=["sex", "race"], record_id="id")
+            model, optimizer, loader = audit.attach(model, optimizer, loader, criterion)
+        start = time.perf_counter()
+        for inputs, targets in loader:
+            criterion(model(inputs), targets).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        return time.perf_counter() - start
+
+    def audited() -> tuple[float, dict[str, Any]]:
+        with Audit() as audit:
+            seconds = run(audit)
+            return seconds, audit._training.report()  # type: ignore[union-attr]
+
+    run(None)
+    audited()
+    ratios: list[float] = []
+    reports: list[dict[str, Any]] = []
+    plain_seconds: list[float] = []
+    for index in range(pairs):
+        if index % 2:
+            plain, (seconds, report) = run(None), audited()
+        else:
+            (seconds, report), plain = audited(), run(None)
+        ratios.append(seconds / plain)
+        plain_seconds.append(plain)
+        reports.append(report)
+    return {
+        "what": f"audit in the loop: MLP, batch {batch}, "
+        f"{1000 * statistics.median(plain_seconds) / steps:.1f} ms a step",
+        "against": "the same loop without (added share)",
+        "bound": "<= 0.02",
+        "ratio": statistics.median(ratios) - 1,
+        "spread": [min(ratios) - 1, max(ratios) - 1],
+        "governor_cost": statistics.median(r["cost"] for r in reports),
+        "governor_fraction": statistics.median(r["fraction"] for r in reports),
+        "ours_seconds": statistics.median(plain_seconds) * statistics.median(ratios),
+        "theirs_seconds": statistics.median(plain_seconds),
+        "runs": pairs,
+    }
+
+
+def explanations(records: int) -> Row:
+    """Expected gradients, against shap's GradientExplainer at equal samples."""
+    import shap
+    import torch
+    from auditor.explain import explain
+
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(100, 128), torch.nn.SiLU(), torch.nn.Linear(128, 64), torch.nn.SiLU(),
+        torch.nn.Linear(64, 1),
+    )  # fmt: skip
+    x, background = torch.randn(records, 100), torch.randn(100, 100)
+    explainer = shap.GradientExplainer(model, background)
+    return {
+        "what": f"expected gradients, MLP of 100 features, {records} records, 200 samples",
+        "against": "shap GradientExplainer",
+        "bound": ">= 100",
+        **side_by_side(
+            lambda: explain(model, x, background, samples=200),
+            lambda: explainer.shap_values(x, nsamples=200),
+            runs=3,
+        ),
+    }
+
+
+def command(arguments: list[str], *, what: str, bound: str, codes: set[int]) -> Row:
+    """The time of a whole command."""
+
+    def call() -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "auditor", *arguments], capture_output=True, check=False
+        )
+        if done.returncode not in codes:
+            raise RuntimeError(done.stderr.decode())
+
+    call()
+    seconds = statistics.median(timed(call) for _ in range(7))
+    python = statistics.median(
+        timed(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True)) for _ in range(7)
+    )
+    return {
+        "what": what,
+        "against": "an empty Python (seconds)",
+        "bound": bound,
+        "ratio": seconds,
+        "ours_seconds": seconds,
+        "theirs_seconds": python,
+        "runs": 7,
+    }
+
+
+def machine() -> dict[str, Any]:
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "accelerator": None,
+        "python": platform.python_version(),
+        "system": platform.system(),
+    }
+
+
+def benchmarks(*, quick: bool, run: Path) -> list[Callable[[], Row]]:
+    rows = 100_000 if quick else 1_000_000
+    return [
+        lambda: group_metrics(rows),
+        lambda: scan(rows * 10),
+        lambda: auc(rows),
+        lambda: loop_cost(steps=100 if quick else 400, pairs=3 if quick else 9),
+        lambda: explanations(50 if quick else 200),
+        lambda: command(["--help"], what="auditor --help", bound="<= 0.3", codes={0}),
+        lambda: command(
+            ["verify", str(run)], what="auditor verify, demo run", bound="<= 1.5", codes={0, 3}
+        ),
+    ]
+
+
+def meets(row: Row) -> bool:
+    sign, limit = row["bound"].split()
+    return row["ratio"] >= float(limit) if sign == ">=" else row["ratio"] <= float(limit)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="smaller inputs, nothing written")
+    quick = parser.parse_args().quick
+    warnings.filterwarnings("ignore")
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            [sys.executable, "-m", "auditor", "demo", "--out", folder], check=True,
+            capture_output=True,
+        )  # fmt: skip
+        results: list[Row] = []
+        for benchmark in benchmarks(quick=quick, run=Path(folder) / "demo-baseline"):
+            row = benchmark()
+            row["met"] = meets(row)
+            results.append(row)
+            print(
+                f"{'ok  ' if row['met'] else 'MISS'} {row['ratio']:>10.3g} {row['bound']:>9}  "
+                f"{row['what']}  |  {row['against']}",
+                flush=True,
+            )
+    if not quick:
+        document = {
+            "schema": "auditor/benchmarks/v1",
+            "date": datetime.now(UTC).date().isoformat(),
+            "machine": machine(),
+            "results": results,
+        }
+        (HERE / "results.json").write_text(json.dumps(document, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
