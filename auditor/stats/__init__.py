@@ -37,7 +37,10 @@ def read_statistic(document: Any, *, where: str) -> Statistic:
     """Read any statistic from its JSON form; raises :class:`InputError`."""
     if not isinstance(document, Mapping) or not isinstance(document.get("kind"), str):
         raise InputError("not a statistic", where=where)
-    reader = ScoreCounts if document["kind"] == SCORES else SliceTable
+    kind = document["kind"]
+    if kind == CONFUSION and document.get("columns") != list(CELLS):
+        raise InputError("confusion counts with other cells", where=where, valid=", ".join(CELLS))
+    reader = ScoreCounts if kind == SCORES else SliceTable
     try:
         return reader.from_json(document, where=where)
     except (KeyError, TypeError, ValueError, IndexError) as error:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from auditor.errors import InputError
 from auditor.stats.groups import Groups
 from auditor.stats.table import SliceTable
+from auditor.stats.vectors import to_ternary
 
-__all__ = ["CELLS", "CONFUSION", "confusion_counts", "confusion_zero", "to_ternary"]
+__all__ = ["CELLS", "CONFUSION", "confusion_counts", "confusion_zero"]
 
 CONFUSION = "confusion-counts"
 
@@ -50,7 +50,8 @@ def confusion_counts(
     codes:
         Group codes, shape ``[rows, attributes]``, from :meth:`Groups.encode`.
     y_true, y_pred:
-        Labels, shape ``[rows]``: 0, 1, booleans, or missing (NaN, None); ``None`` for no column.
+        Labels, shape ``[rows]``: 0, 1, booleans, or missing (NaN, None, NA), in an array, a
+        series, a tensor or a list; ``None`` for no column.
 
     Raises :class:`InputError` for other labels or differing lengths. A batch that lacks a group
     adds nothing to it and shifts no other.
@@ -73,30 +74,3 @@ def confusion_counts(
         counts += np.bincount(flat[:, position] + cells, minlength=counts.size)
     table.values[:] = counts.reshape(-1, 9)
     return table
-
-
-def to_ternary(values: ArrayLike | None, rows: int, name: str) -> NDArray[np.int64]:
-    """Map labels to 0, 1 and 2 (missing), shape ``[rows]``; raises :class:`InputError`."""
-    if values is None:
-        return np.full(rows, 2, np.int64)
-    array = np.asarray(values)
-    if array.shape != (rows,):
-        raise InputError(f"{name} has shape {array.shape}", valid=f"shape ({rows},)")
-    if array.dtype.kind in "biu":
-        labels = array.astype(np.int64)
-        missing = np.zeros(rows, bool)
-    else:
-        try:
-            numbers = array.astype(np.float64)
-        except (TypeError, ValueError):
-            raise InputError(
-                f"{name} holds values that are not numbers", valid="0, 1 or missing"
-            ) from None
-        missing = np.isnan(numbers)
-        labels = np.where(missing, 0, numbers).astype(np.int64)
-        if not np.array_equal(labels[~missing], numbers[~missing]):
-            raise InputError(f"{name} holds fractions", valid="0, 1 or missing")
-    if labels.size and (labels.min() < 0 or labels.max() > 1):
-        found = sorted({int(v) for v in labels.tolist()})[:5]
-        raise InputError(f"{name} holds the values {found}", valid="0, 1 or missing")
-    return np.where(missing, 2, labels)

@@ -99,14 +99,26 @@ class Groups(Value):
         families: list[Family] = [()]
         for size in range(1, min(intersections, len(names)) + 1):
             families += itertools.combinations(names, size)
-        groups = cls(attributes=tuple(attributes), families=tuple(families))
+        size = {attribute.name: attribute.size for attribute in attributes}
         for family in families:
-            if (slices := math.prod(groups.shape(family))) > _MOST_SLICES:
+            if (slices := math.prod(size[name] for name in family)) > _MOST_SLICES:
                 raise InputError(
                     f"the intersection {' × '.join(family)} has {slices:,} possible slices",
                     valid="fewer intersections, or coarser bins",
                 )
-        return groups
+        return cls(attributes=tuple(attributes), families=tuple(families))
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        names = [attribute.name for attribute in self.attributes]
+        if len(set(names)) != len(names) or len(set(self.families)) != len(self.families):
+            raise ValueError("an attribute or a family is named twice")
+        for family in self.families:
+            if [name for name in names if name in family] != list(family):
+                raise ValueError(f"family {family} does not follow the declared attributes")
+            if math.prod(a.size for a in self.attributes if a.name in family) > _MOST_SLICES:
+                raise ValueError(f"family {family} has too many possible slices")
+        return self
 
     def attribute(self, name: str) -> Attribute:
         """Return an attribute by name; raises :class:`InputError`."""
@@ -150,20 +162,36 @@ class Groups(Value):
     def encode(self, columns: Mapping[str, Iterable[Any]]) -> NDArray[np.int32]:
         """Encode the attributes' columns: codes of shape ``[rows, attributes]``."""
         encoded: list[NDArray[np.int32]] = []
+        first = ""
         for attribute in self.attributes:
             if attribute.name not in columns:
                 raise InputError(
                     f"sensitive attribute {attribute.name!r} is missing",
                     valid=nearest(attribute.name, columns),
                 )
-            encoded.append(attribute.encode(columns[attribute.name]))
+            codes = attribute.encode(columns[attribute.name])
+            if encoded and len(codes) != len(encoded[0]):
+                raise InputError(
+                    f"sensitive attribute {attribute.name!r} has {len(codes):,} values",
+                    valid=f"{len(encoded[0]):,} as {first!r} has",
+                )
+            first = first or attribute.name
+            encoded.append(codes)
         if not encoded:
             return np.zeros((0, 0), np.int32)
         return np.stack(encoded, axis=1)
 
     def flat(self, codes: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Map codes ``[rows, attributes]`` to flat slice numbers ``[rows, families]``."""
+        """Map codes ``[rows, attributes]`` to flat slice numbers ``[rows, families]``.
+
+        Raises :class:`InputError` for codes that :meth:`encode` does not give.
+        """
         names = [attribute.name for attribute in self.attributes]
+        if codes.ndim != 2 or codes.shape[1] != len(names):
+            raise InputError(f"group codes have shape {codes.shape}", valid=f"[rows, {len(names)}]")
+        sizes = [attribute.size for attribute in self.attributes]
+        if codes.size and ((codes.min(axis=0) < 0).any() or (codes.max(axis=0) >= sizes).any()):
+            raise InputError("a group code is out of range", valid="codes from Groups.encode")
         out = np.empty((codes.shape[0], len(self.families)), np.int64)
         for position, family in enumerate(self.families):
             flat = np.zeros(codes.shape[0], np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -10,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditor.errors import InputError
-from auditor.stats.confusion import to_ternary
 from auditor.stats.groups import Groups
-from auditor.stats.table import STATISTIC_SCHEMA, check_document
+from auditor.stats.table import STATISTIC_SCHEMA, check_document, whole_numbers
+from auditor.stats.vectors import to_numbers, to_ternary
 
 __all__ = ["MOST_DISTINCT", "SCORES", "ScoreCounts", "ScoreGrid", "score_counts"]
 
@@ -43,6 +44,30 @@ class ScoreGrid:
         """The number of positions."""
         return self.bins if self.values is None else len(self.values)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form: the distinct values, or the range and the number of bins."""
+        if self.values is not None:
+            return {"values": list(self.values)}
+        return {"low": self.low, "high": self.high, "bins": self.bins}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any], *, where: str) -> Self:
+        """Read the JSON form; raises :class:`InputError` where scores do not ascend."""
+        if "values" in document:
+            grid = cls(values=tuple(float(value) for value in document["values"]))
+            edges = np.asarray(grid.values, np.float64)
+        else:
+            low, high = float(document["low"]), float(document["high"])
+            grid = cls(low=low, high=high, bins=int(whole_numbers([document["bins"]])[0]))
+            edges = np.asarray([low, high])
+        if (
+            not np.isfinite(edges).all()
+            or (np.diff(edges) <= 0).any()
+            or (grid.size < 1 and not grid.exact)
+        ):
+            raise InputError("the scores of the grid do not ascend", where=where)
+        return grid
+
     @classmethod
     def covering(cls, scores: NDArray[np.float64]) -> Self:
         """Choose the grid for scores that are all at hand: exact where that is possible."""
@@ -54,7 +79,12 @@ class ScoreGrid:
 
     @classmethod
     def spanning(cls, low: float, high: float) -> Self:
-        """Return the binned grid: the unit interval where it holds all scores, else their range."""
+        """Return the binned grid: the unit interval where it holds all scores, else their range.
+
+        Raises :class:`InputError` for a range that is too wide for a double.
+        """
+        if not math.isfinite(high - low):
+            raise InputError(f"the scores span {low:g} to {high:g}", valid="a narrower range")
         return cls() if low >= 0 and high <= 1 else cls(low=low, high=high)
 
     def position(self, scores: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -72,7 +102,7 @@ class ScoreGrid:
         return np.minimum(scaled.astype(np.int64), self.bins - 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ScoreCounts:
     """Sparse counts of (slice, grid position, label); merges by addition on an equal grid.
 
@@ -111,6 +141,16 @@ class ScoreCounts:
         unscored = self.unscored + other.unscored
         return ScoreCounts(self.groups, self.grid, keys, counts, unscored, self.context)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ScoreCounts):
+            return NotImplemented
+        return (self.groups, self.grid, self.context) == (
+            other.groups, other.grid, other.context
+        ) and all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in ("keys", "counts", "unscored")
+        )  # fmt: skip
+
     def by_label(self, flat_slice: int) -> NDArray[np.int64]:
         """Return the counts of one slice, shape ``[positions, 2]`` (negatives, positives)."""
         width = self.grid.size * 2
@@ -121,11 +161,6 @@ class ScoreCounts:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form."""
-        grid: dict[str, Any] = (
-            {"values": list(self.grid.values)}
-            if self.grid.values is not None
-            else {"low": self.grid.low, "high": self.grid.high, "bins": self.grid.bins}
-        )
         occupied = np.flatnonzero(self.unscored)
         return {
             "schema": STATISTIC_SCHEMA,
@@ -133,7 +168,7 @@ class ScoreCounts:
             "groups": self.groups.model_dump(mode="json"),
             "columns": ["key", "count"],
             "type": "counts",
-            "grid": grid,
+            "grid": self.grid.to_json(),
             "rows": [self.keys.tolist(), self.counts.tolist()],
             "unscored": [[int(i), int(self.unscored[i])] for i in occupied],
             "context": dict(self.context),
@@ -143,18 +178,17 @@ class ScoreCounts:
     def from_json(cls, document: Mapping[str, Any], *, where: str) -> Self:
         """Read the JSON form; raises :class:`InputError`."""
         groups = check_document(document, where=where)
-        settings = document.get("grid", {})
-        grid = (
-            ScoreGrid(values=tuple(float(v) for v in settings["values"]))
-            if "values" in settings
-            else ScoreGrid(low=settings["low"], high=settings["high"], bins=settings["bins"])
-        )
-        keys, counts = (np.asarray(row, np.int64) for row in document["rows"])
+        grid = ScoreGrid.from_json(document["grid"], where=where)
+        keys, counts = (whole_numbers(row, where=where) for row in document["rows"])
         limit = groups.total * grid.size * 2
-        if keys.size and (keys.min() < 0 or keys.max() >= limit or (np.diff(keys) <= 0).any()):
+        if keys.shape != counts.shape:
+            raise InputError("there are not as many counts as keys", where=where)
+        if keys.size and (keys.max() >= limit or (np.diff(keys) <= 0).any()):
             raise InputError("the keys do not fit the declared groups", where=where)
         zero = cls.zero(groups, grid, document["context"])
-        for number, count in document["unscored"]:
+        for number, count in (whole_numbers(row, where=where) for row in document["unscored"]):
+            if number >= groups.total:
+                raise InputError(f"slice {number} is not one of the declared groups", where=where)
             zero.unscored[number] = count
         return cls(groups, grid, keys, counts, zero.unscored, zero.context)
 
@@ -175,9 +209,7 @@ def score_counts(
     """
     rows = codes.shape[0]
     labels = to_ternary(y_true, rows, "y_true")
-    values = np.asarray(scores, np.float64)
-    if values.shape != (rows,):
-        raise InputError(f"scores have shape {values.shape}", valid=f"shape ({rows},)")
+    values = to_numbers(scores, rows, "scores", valid="numbers, or missing")
     if np.isinf(values).any():
         raise InputError("a score is infinite", valid="finite numbers, or missing")
     grid = grid or ScoreGrid.covering(values)

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from auditor.errors import InputError
 from auditor.stats.groups import Family, Groups
 
-__all__ = ["STATISTIC_SCHEMA", "SliceTable", "check_document"]
+__all__ = ["STATISTIC_SCHEMA", "SliceTable", "check_document", "whole_numbers"]
 
 STATISTIC_SCHEMA = "auditor/statistic/v1"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SliceTable:
     """Counts (int64) or sums (float64) for every slice of every declared family.
 
@@ -67,6 +67,14 @@ class SliceTable:
             self.kind, self.groups, self.columns, self.values + other.values, self.context
         )
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SliceTable):
+            return NotImplemented
+        same = (self.kind, self.groups, self.columns, self.context) == (
+            other.kind, other.groups, other.columns, other.context
+        )  # fmt: skip
+        return same and np.array_equal(self.values, other.values)
+
     def family(self, family: Family) -> NDArray[Any]:
         """Return the rows of one family, shape ``[slices of the family, columns]``."""
         start = self.groups.offset(family)
@@ -94,7 +102,9 @@ class SliceTable:
     def from_json(cls, document: Mapping[str, Any], *, where: str) -> Self:
         """Read the JSON form; raises :class:`InputError`."""
         groups = check_document(document, where=where)
-        columns = tuple(document["columns"])
+        columns = tuple(map(str, document["columns"]))
+        if len(set(columns)) != len(columns):
+            raise InputError("a column is named twice", where=where)
         table = cls.zero(
             document["kind"],
             groups,
@@ -102,12 +112,16 @@ class SliceTable:
             sums=document["type"] == "sums",
             context=document["context"],
         )
+        sums = table.values.dtype.kind == "f"
+        before = -1
         for number, *row in document["rows"]:
-            if not 0 <= number < groups.total or len(row) != len(columns):
+            (number,) = whole_numbers([number], where=where)
+            if not before < number < groups.total or len(row) != len(columns):
                 raise InputError(f"row {number} does not fit the declared groups", where=where)
-            table.values[number] = row
-        if table.values.dtype.kind == "i" and (table.values < 0).any():
-            raise InputError("a count is negative", where=where)
+            table.values[number] = row if sums else whole_numbers(row, where=where)
+            before = number
+        if not np.isfinite(table.values).all():
+            raise InputError("a sum is not finite", where=where)
         return table
 
 
@@ -119,3 +133,10 @@ def check_document(document: Mapping[str, Any], *, where: str) -> Groups:
     if missing:
         raise InputError(f"{sorted(missing)[0]!r} is missing", where=where)
     return Groups.from_json(document["groups"], where=where)
+
+
+def whole_numbers(row: Sequence[Any], *, where: str | None = None) -> NDArray[np.int64]:
+    """Read counts from JSON; raises :class:`InputError` unless all are whole and not negative."""
+    if not all(type(value) is int and 0 <= value < 1 << 63 for value in row):
+        raise InputError("a count is not a whole number from 0", where=where)
+    return np.array(row, np.int64)
