@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from auditor.checks import Check, Subject
 from auditor.datasets import Roles, Table, declare_groups, open_table
+from auditor.engine.audited_run import AuditedRun, stage_named
 from auditor.engine.datasets import (
     RegisteredData,
     as_names,
+    label_of,
     merged_roles,
     register_tables,
+    role_changes,
     table_manifest,
 )
-from auditor.engine.plan import make_plan
-from auditor.engine.recording import Recording
-from auditor.errors import AuditorError, GateClosed, InputError
+from auditor.errors import GateClosed, InputError
 from auditor.evidence import Finding, Stage, Verdict
-from auditor.ledger import SigningKey, signing_key_from
-from auditor.policy import LoadedPolicy, load_policy
-from auditor.provenance import checkpoint_manifest, environment
+from auditor.policy import LoadedPolicy
 from auditor.stats import Groups, Statistic
-from auditor.version import __version__
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +37,7 @@ M = TypeVar("M")
 O_ = TypeVar("O_")
 
 
-class Audit:
+class Audit(AuditedRun):
     """Audits one model over its life; everything measured goes into one run folder.
 
     Parameters
@@ -85,49 +81,13 @@ class Audit:
         system: Mapping[str, Any] | None = None,
         key_note: str | None = None,
     ) -> None:
-        self.policy = (
-            policy if policy is None or isinstance(policy, LoadedPolicy) else load_policy(policy)
+        super().__init__(
+            policy, run, seed=seed, key=key, checks=checks, system=system, key_note=key_note
         )
-        self.seed = seed
         self._budget = budget
-        self._system = dict(system) if system else None
-        self._key_note = key_note
-        signing: SigningKey | None = signing_key_from(key)
-        self._recording = Recording(
-            run, policy=self.policy, key=signing, seed=seed, checks=make_plan(self.policy, checks)
-        )
         self._data: RegisteredData | None = None
         self._training: Training | None = None
         self._looks = 0
-        self._settings: dict[str, Any] = {}
-
-    # -- what is recorded so far ----------------------------------------------------------------
-
-    @property
-    def run(self) -> Path:
-        """The run folder."""
-        return self._recording.path
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """All findings so far."""
-        return self._recording.findings
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """The verdict of the last gate."""
-        return self._recording.verdict
-
-    def finding(self, metric: str, *, stage: str | None = None, **slice_: str | None) -> Finding:
-        """Return the one finding of a metric for a slice (``finding("auc", sex="F")``)."""
-        found = [
-            finding for finding in self.findings
-            if finding.metric == metric and dict(finding.slice) == slice_
-            and finding.over is None and (stage is None or finding.stage == stage)
-        ]  # fmt: skip
-        if len(found) != 1:
-            raise InputError(f"{len(found)} findings of {metric!r} for {slice_ or 'everybody'}")
-        return found[0]
 
     # -- data -----------------------------------------------------------------------------------
 
@@ -166,7 +126,7 @@ class Audit:
             raise InputError("the data are registered already", valid="one call of audit.data")
         roles = Roles(
             sensitive=as_names(sensitive), target=target, record_id=record_id,
-            positive=_label(positive), bins=dict(bins or {}),
+            positive=label_of(positive), bins=dict(bins or {}),
         )  # fmt: skip
         sources = {"train": train, "validation": validation, "test": test}
         self._data = register_tables(sources, roles, intersections=intersections)
@@ -282,7 +242,7 @@ class Audit:
 
         Raises :class:`InputError`.
         """
-        at = _stage(stage)
+        at = stage_named(stage)
         given = [value is not None for value in (model, data)]
         if predictions is not None:
             if any(given):
@@ -296,7 +256,7 @@ class Audit:
             from auditor.engine.estimators import predict_table
 
             table, roles = predict_table(
-                model, data, merged_roles(self._roles(), _role_changes(roles)), roles
+                model, data, merged_roles(self._roles(), role_changes(roles)), roles
             )
             return self._evaluate_table(table, at, roles)
         if roles:
@@ -355,72 +315,6 @@ class Audit:
         )  # fmt: skip
         return attributions
 
-    # -- gate, report, end ----------------------------------------------------------------------
-
-    def gate(
-        self, stage: str = "pre-deployment", *, checkpoint: str | Path | None = None
-    ) -> Verdict | None:
-        """Judge everything measured so far; writes ``verdict.json``. ``None`` without a policy.
-
-        ``checkpoint`` is the file of the model that is judged: its digest goes into the record. It
-        is never unpickled.
-        """
-        at = _stage(stage)
-        if checkpoint is not None:
-            self._recording.note("checkpoint", checkpoint_manifest(checkpoint))
-        self._recording.settle()
-        verdict = self._judge(at)
-        if verdict is None:
-            return None
-        digest = self._recording.write_verdict(verdict)
-        self._recording.note(
-            "gate",
-            {"stage": str(at), "status": str(verdict.status), "gate": verdict.gate,
-             "verdict": digest},
-        )  # fmt: skip
-        return verdict
-
-    def report(self, *names: str) -> tuple[Path, ...]:
-        """Write reports into the run folder, by the suffix of each name (``report.html``)."""
-        from auditor.report import write_reports
-
-        self._finish_files()
-        return write_reports(self._recording.folder, names or ("report.html",))
-
-    def close(self) -> None:
-        """Write what is left and seal the run; nothing is written to it after this."""
-        if self._recording.closed:
-            return
-        self.detach()
-        self._finish_files()
-        self._recording.seal()
-
-    def discard(self) -> None:
-        """Take an unsealed run folder away again, as if nothing had been begun."""
-        self._recording.discard()
-
-    @property
-    def signed(self) -> bool:
-        """Whether the run is, or will be, signed."""
-        return self._recording.key is not None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None or isinstance(error, GateClosed):
-            self.close()
-            return
-        self.detach()
-        # The run keeps what it has: the ledger is valid and says where and why it stops.
-        with contextlib.suppress(AuditorError):
-            self._recording.interrupt(type(error).__name__)
-
     # -- for checkpoints ------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
@@ -438,6 +332,12 @@ class Audit:
                 raise InputError("no loop is attached", valid="audit.attach() before this call")
             self._training.load_state_dict(state["training"])
 
+    def _cost(self) -> dict[str, Any] | None:
+        return None if self._training is None else self._training.report()
+
+    def _look_counts(self) -> dict[str, int]:
+        return {str(Stage.TRAINING): self._looks}
+
     # -- inside ---------------------------------------------------------------------------------
 
     def _registered(self) -> RegisteredData:
@@ -451,7 +351,7 @@ class Audit:
     def _evaluate_table(
         self, table: Table, stage: Stage, changes: Mapping[str, Any]
     ) -> tuple[Finding, ...]:
-        roles = merged_roles(self._roles(), _role_changes(changes))
+        roles = merged_roles(self._roles(), role_changes(changes))
         if not roles.sensitive:
             raise InputError("no sensitive attribute was named", where="sensitive=",
                              valid="one or more columns")  # fmt: skip
@@ -483,10 +383,6 @@ class Audit:
             model, loader, self._registered(), split, predict=predict, probabilities=probabilities
         )
 
-    def _judge(self, stage: Stage, *, only_stage: bool = False) -> Verdict | None:
-        looks = {str(Stage.TRAINING): self._looks}
-        return self._recording.judge(stage, only_stage=only_stage, looks=looks)
-
     def _declare(self, roles: Roles, intersections: int) -> None:
         self._settings = {
             **roles.context(),
@@ -496,56 +392,3 @@ class Audit:
             "bins": {k: list(v) for k, v in roles.bins.items()},
             "intersections": intersections,
         }
-
-    def _finish_files(self) -> None:
-        recording = self._recording
-        recording.settle()
-        governor = None if self._training is None else self._training.report()
-        recording.write_findings()
-        recording.write_json(
-            "run.json",
-            {
-                "schema": "auditor/run/v1",
-                "run": recording.folder.name,
-                "started": recording.started,
-                "finished": recording.now(),
-                "seed": self.seed,
-                "auditor": __version__,
-                **environment(),
-                "governor": governor,
-                "system": self._system,
-                "key_note": self._key_note,
-                "audit": self._settings,
-            },
-        )
-
-
-def _stage(name: str) -> Stage:
-    try:
-        return Stage(name)
-    except ValueError:
-        raise InputError(f"unknown stage {name!r}", valid=", ".join(Stage)) from None
-
-
-_ROLES = ("target", "prediction", "score", "threshold", "positive", "sensitive", "bins",
-          "intersections", "record_id")  # fmt: skip
-
-
-def _role_changes(given: Mapping[str, Any]) -> dict[str, Any]:
-    from auditor.errors import nearest
-
-    for name in given:
-        if name not in _ROLES:
-            raise InputError(f"unknown argument {name!r}", valid=nearest(name, _ROLES))
-    changes = {k: v for k, v in given.items() if k != "intersections" and v is not None}
-    if "sensitive" in changes:
-        changes["sensitive"] = as_names(changes["sensitive"])
-    if "positive" in changes:
-        changes["positive"] = _label(changes["positive"])
-    return changes
-
-
-def _label(value: Any) -> str | None:
-    from auditor.stats import as_label
-
-    return None if value is None else as_label(value)

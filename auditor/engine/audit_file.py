@@ -12,7 +12,14 @@ from auditor.errors import InputError, PolicyError, nearest
 from auditor.evidence import Stage, Value
 from auditor.policy.document import Node, read_document
 
-__all__ = ["AUDIT_SCHEMA", "AuditFile", "DataSpec", "ModelSpec", "PredictionsSpec", "read_audit_file"]
+__all__ = [
+    "AUDIT_SCHEMA",
+    "AuditFile",
+    "DataSpec",
+    "ModelSpec",
+    "PredictionsSpec",
+    "read_audit_file",
+]
 
 AUDIT_SCHEMA = "auditor/audit/v1"
 
@@ -48,7 +55,7 @@ class DataSpec(Value):
     positive: str | None = None
     sensitive: Annotated[tuple[str, ...], Field(min_length=1)]
     record_id: str | None = None
-    bins: dict[str, tuple[float, ...]] = {}
+    bins: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     intersections: Annotated[int, Field(ge=1)] = 2
     reference: Literal["largest", "best", "rest"] | dict[str, str] = "largest"
 
@@ -65,13 +72,13 @@ class PredictionsSpec(Value):
 class ModelSpec(Value):
     """A model file that is read without unpickling, to be run on ``data.test``.
 
-    skops files hold scikit-learn estimators; safetensors needs the importable class (and its
-    arguments) that takes the numeric ``features``; ONNX takes the numeric ``features`` as one input.
+    skops files hold scikit-learn estimators. safetensors needs the importable class, and its
+    arguments, that takes the numeric ``features``; ONNX takes them as its one input.
     """
 
     file: str
     cls: Annotated[str | None, Field(alias="class")] = None
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = Field(default_factory=dict)
     features: tuple[str, ...] = ()
 
 
@@ -119,9 +126,7 @@ def read_audit_file(path: Path) -> AuditFile:
         ) from None  # fmt: skip
     root = read_document(data, where=str(path))
     if not isinstance(root.value, dict) or "schema" not in root.value:
-        raise PolicyError(
-            "not an audit file", where=f"{path}:1:1", valid=f"schema: {AUDIT_SCHEMA}"
-        )
+        raise PolicyError("not an audit file", where=f"{path}:1:1", valid=f"schema: {AUDIT_SCHEMA}")
     try:
         return AuditFile.model_validate(root.native())
     except ValidationError as error:

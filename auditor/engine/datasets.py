@@ -11,14 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.datasets import Roles, Table, declare_groups, group_codes, open_table
-from auditor.errors import InputError
+from auditor.errors import InputError, nearest
 from auditor.provenance import FILE_METHOD, ROW_METHOD, file_manifest, rows_digest
-from auditor.stats import Groups
+from auditor.stats import Groups, as_label
 
 if TYPE_CHECKING:
     from auditor.loop.records import RecordIndex
 
-__all__ = ["RegisteredData", "register_tables", "table_manifest"]
+__all__ = [
+    "RegisteredData",
+    "as_names",
+    "label_of",
+    "merged_roles",
+    "register_tables",
+    "role_changes",
+    "table_manifest",
+]
 
 
 @dataclass(frozen=True)
@@ -131,3 +139,25 @@ def as_names(values: str | Sequence[str] | None) -> tuple[str, ...]:
     if isinstance(values, str):
         values = values.split(",")
     return tuple(name.strip() for name in values if name.strip())
+
+
+_ROLES = ("target", "prediction", "score", "threshold", "positive", "sensitive", "bins",
+          "intersections", "record_id")  # fmt: skip
+
+
+def role_changes(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the roles that keyword arguments give; raises :class:`InputError` for another name."""
+    for name in given:
+        if name not in _ROLES:
+            raise InputError(f"unknown argument {name!r}", valid=nearest(name, _ROLES))
+    changes = {k: v for k, v in given.items() if k != "intersections" and v is not None}
+    if "sensitive" in changes:
+        changes["sensitive"] = as_names(changes["sensitive"])
+    if "positive" in changes:
+        changes["positive"] = label_of(changes["positive"])
+    return changes
+
+
+def label_of(value: Any) -> str | None:
+    """Return a label as a table writes it."""
+    return None if value is None else as_label(value)

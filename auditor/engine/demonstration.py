@@ -184,7 +184,9 @@ class Inputs:
 
 
 def _labels(frame: pd.DataFrame) -> NDArray[np.int64]:
-    return (frame["income"] == ">50K").to_numpy("int64")
+    import numpy as np
+
+    return np.asarray(frame["income"] == ">50K", np.int64)
 
 
 def _groups(frame: pd.DataFrame) -> pd.Series[str]:
@@ -265,9 +267,7 @@ def _equalised(model: Any, inputs: Inputs, split: AdultSplit, *, seed: int) -> p
         scores(split.train), _labels(split.train), sensitive_features=_groups(split.train)
     )
     found = scores(split.test)
-    decisions = optimizer.predict(
-        found, sensitive_features=_groups(split.test), random_state=seed
-    )
+    decisions = optimizer.predict(found, sensitive_features=_groups(split.test), random_state=seed)
     labels = np.where(np.asarray(decisions).astype(int) == 1, ">50K", "<=50K")
     return split.test.assign(score=found[:, 0], decision=labels)
 

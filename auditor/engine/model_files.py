@@ -45,9 +45,7 @@ class _Scores:
 
     classes_ = np.array([0, 1])
 
-    def __init__(
-        self, logits: Callable[[Any], Any], features: Sequence[str], where: str
-    ) -> None:
+    def __init__(self, logits: Callable[[Any], Any], features: Sequence[str], where: str) -> None:
         if not features:
             raise InputError("the features are not named", where=where, valid="model.features: […]")
         self.feature_names_in_ = list(features)
@@ -101,7 +99,9 @@ def _read_safetensors(
 
     module_name, colon, class_name = (cls or "").partition(":")
     if not colon:
-        raise InputError("the class is not named", where=str(path), valid="model.class: module:Class")
+        raise InputError(
+            "the class is not named", where=str(path), valid="model.class: module:Class"
+        )
     try:
         model = getattr(import_module(module_name), class_name)(**arguments)
     except (ImportError, AttributeError, TypeError) as error:

@@ -49,9 +49,7 @@ class Recording:
         clock: Clock = utc_now,
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        self.temporary = (
-            Path(tempfile.mkdtemp(prefix="auditor-")) / "run" if run is None else None
-        )
+        self.temporary = Path(tempfile.mkdtemp(prefix="auditor-")) / "run" if run is None else None
         self.policy, self.key, self.seed, self.checks = policy, key, seed, tuple(checks)
         self.clock = clock
         self.folder = RunFolder.create(self.temporary or Path(str(run)))

@@ -123,9 +123,7 @@ def score_loader(
             valid="a torch.nn.Module, or an estimator with predict",
         )
     index = data.index(split)
-    evaluated = evaluate_model(
-        model, loader, index, predict=predict, probabilities=probabilities
-    )
+    evaluated = evaluate_model(model, loader, index, predict=predict, probabilities=probabilities)
     rows, labels, predictions, scores = evaluated.columns()
     context = {
         "target": data.roles.target or "labels of the loader",
@@ -138,9 +136,7 @@ def score_loader(
         CONFUSION: confusion_counts(
             data.groups, codes, y_true, _with_missing(predictions), context=context
         ),
-        SCORES: score_counts(
-            data.groups, codes, y_true, scores.astype("float64"), context=context
-        ),
+        SCORES: score_counts(data.groups, codes, y_true, scores.astype("float64"), context=context),
     }
 
 

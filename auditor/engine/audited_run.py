@@ -1,0 +1,190 @@
+"""What every audit is, whatever it measures: a run that is registered, judged, reported, sealed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from auditor.checks import Check
+from auditor.engine.plan import make_plan
+from auditor.engine.recording import Recording
+from auditor.errors import AuditorError, GateClosed, InputError
+from auditor.evidence import Finding, Stage, Verdict
+from auditor.ledger import signing_key_from
+from auditor.policy import LoadedPolicy, load_policy
+from auditor.provenance import checkpoint_manifest, environment
+from auditor.version import __version__
+
+__all__ = ["AuditedRun", "stage_named"]
+
+
+class AuditedRun:
+    """A run from its registration to its seal; :class:`Audit` adds what is measured."""
+
+    def __init__(
+        self,
+        policy: str | Path | LoadedPolicy | None,
+        run: str | Path | None,
+        *,
+        seed: int,
+        key: str | Path | None,
+        checks: Sequence[Check],
+        system: Mapping[str, Any] | None,
+        key_note: str | None,
+    ) -> None:
+        self.policy = (
+            policy if policy is None or isinstance(policy, LoadedPolicy) else load_policy(policy)
+        )
+        self.seed = seed
+        self._system = dict(system) if system else None
+        self._key_note = key_note
+        self._recording = Recording(
+            run,
+            policy=self.policy,
+            key=signing_key_from(key),
+            seed=seed,
+            checks=make_plan(self.policy, checks),
+        )
+        self._settings: dict[str, Any] = {}
+        self._judged: tuple[Stage, tuple[Finding, ...]] | None = None
+
+    @property
+    def run(self) -> Path:
+        """The run folder."""
+        return self._recording.path
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings so far."""
+        return self._recording.findings
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict of the last gate."""
+        return self._recording.verdict
+
+    def finding(self, metric: str, *, stage: str | None = None, **slice_: str | None) -> Finding:
+        """Return the one finding of a metric for a slice (``finding("auc", sex="F")``)."""
+        found = [
+            finding for finding in self.findings
+            if finding.metric == metric and dict(finding.slice) == slice_
+            and finding.over is None and (stage is None or finding.stage == stage)
+        ]  # fmt: skip
+        if len(found) != 1:
+            raise InputError(f"{len(found)} findings of {metric!r} for {slice_ or 'everybody'}")
+        return found[0]
+
+    def gate(
+        self, stage: str = "pre-deployment", *, checkpoint: str | Path | None = None
+    ) -> Verdict | None:
+        """Judge everything measured so far; writes ``verdict.json``. ``None`` without a policy.
+
+        ``checkpoint`` is the file of the model that is judged: its digest goes into the record. It
+        is never unpickled.
+        """
+        at = stage_named(stage)
+        if checkpoint is not None:
+            self._recording.note("checkpoint", checkpoint_manifest(checkpoint))
+        self._recording.settle()
+        verdict = self._judge(at)
+        if verdict is None:
+            return None
+        self._judged = (at, self.findings)
+        digest = self._recording.write_verdict(verdict)
+        self._recording.note(
+            "gate",
+            {"stage": str(at), "status": str(verdict.status), "gate": verdict.gate,
+             "verdict": digest},
+        )  # fmt: skip
+        return verdict
+
+    def report(self, *names: str) -> tuple[Path, ...]:
+        """Write reports into the run folder, by the suffix of each name (``report.html``)."""
+        from auditor.report import write_reports
+
+        self._finish()
+        return write_reports(self._recording.folder, names or ("report.html",))
+
+    def close(self) -> None:
+        """Write what is left and seal the run; nothing is written to it after this."""
+        if self._recording.closed:
+            return
+        self.detach()
+        self._finish()
+        self._recording.seal()
+
+    def discard(self) -> None:
+        """Take an unsealed run folder away again, as if nothing had been begun."""
+        self._recording.discard()
+
+    @property
+    def signed(self) -> bool:
+        """Whether the run is, or will be, signed."""
+        return self._recording.key is not None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None or isinstance(error, GateClosed):
+            self.close()
+            return
+        self.detach()
+        # The run keeps what it has: the ledger is valid and says where and why it stops.
+        with contextlib.suppress(AuditorError):
+            self._recording.interrupt(type(error).__name__)
+
+    def detach(self) -> None:
+        """Take every hook off the user's objects."""
+
+    def _cost(self) -> dict[str, Any] | None:
+        """Return what observing a training loop cost, where one was observed."""
+        return None
+
+    def _look_counts(self) -> dict[str, int]:
+        """Return how often each stage was looked at."""
+        return {}
+
+    def _judge(self, stage: Stage, *, only_stage: bool = False) -> Verdict | None:
+        return self._recording.judge(stage, only_stage=only_stage, looks=self._look_counts())
+
+    def _finish(self) -> None:
+        """Bring the files of the run up to what was measured."""
+        recording = self._recording
+        recording.settle()
+        if self._judged is not None and self._judged[1] != self.findings:
+            # Something was measured after the gate: a verdict speaks of all that is recorded.
+            self.gate(self._judged[0])
+        recording.write_findings()
+        recording.write_json(
+            "run.json",
+            {
+                "schema": "auditor/run/v1",
+                "run": recording.folder.name,
+                "started": recording.started,
+                "finished": recording.now(),
+                "seed": self.seed,
+                "auditor": __version__,
+                **environment(),
+                "governor": self._cost(),
+                "system": self._system,
+                "key_note": self._key_note,
+                "audit": self._settings,
+            },
+        )
+
+
+def stage_named(name: str) -> Stage:
+    """Return a stage by its name; raises :class:`InputError`."""
+    try:
+        return Stage(name)
+    except ValueError:
+        raise InputError(f"unknown stage {name!r}", valid=", ".join(Stage)) from None
