@@ -1,0 +1,137 @@
+"""The findings of one check at one stage, sorted into the shapes in which they are shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from auditor.checks import CHECKS
+from auditor.evidence import Finding, Stage
+from auditor.policy import Region
+from auditor.report.cells import Located, root_of, shape_of
+from auditor.report.gaps import Gap, make_gaps
+from auditor.report.matrices import Matrix, make_matrices
+from auditor.report.panels import Panel, make_panels
+from auditor.report.populations import Population, make_populations
+from auditor.report.text import metric_name, shown, stage_text
+
+__all__ = ["Block", "check_title", "make_blocks", "rows_that_fit"]
+
+_MOST_ROWS = (200, 120, 80, 60, 40, 30, 20, 12, 8, 5, 3)
+_ROWS_IN_ALL = 1_300
+"""So many rows of panels keep a report of any number of findings near a megabyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What one check measured at one stage.
+
+    ``singles`` are metrics with nothing but one number for everybody; ``panels`` the others.
+    Metrics without any number stand in the section on what was not measured.
+    """
+
+    id: str
+    check: str
+    stage: Stage
+    title: str
+    populations: tuple[Population, ...]
+    gaps: tuple[Gap, ...]
+    panels: tuple[Panel, ...]
+    singles: tuple[Panel, ...]
+    matrices: tuple[Matrix, ...]
+
+    @property
+    def topic(self) -> str:
+        """The section of the report in which it stands: the namespace of the check."""
+        return self.check.partition(".")[0]
+
+    @property
+    def stage_title(self) -> str:
+        """The stage in words."""
+        return stage_text(self.stage)
+
+
+def make_blocks(
+    findings: Sequence[Finding], regions: Mapping[tuple[str, str], Region] | None = None
+) -> tuple[Block, ...]:
+    """Sort the findings: the latest stage first and, within one, in order of first appearance.
+
+    ``regions`` is what the policy accepts, by stage and metric.
+    """
+    grouped: dict[tuple[Stage, str], list[Located]] = {}
+    for index, finding in enumerate(findings):
+        grouped.setdefault((finding.stage, finding.check), []).append((index, finding))
+    most_rows = rows_that_fit(findings)
+    ordered = sorted(grouped, key=lambda key: -key[0].order)
+    blocks = [
+        _block(
+            f"b{number}",
+            stage,
+            check,
+            grouped[stage, check],
+            most_rows,
+            {metric: region for (at, metric), region in (regions or {}).items() if at == stage},
+        )
+        for number, (stage, check) in enumerate(ordered, start=1)
+    ]
+    return tuple(block for block in blocks if _holds_anything(block))
+
+
+def check_title(check: str) -> str:
+    """Return the title of a check, and its id where a plug-in's check is not there."""
+    return CHECKS.get(check).title if check in CHECKS else shown(check)
+
+
+def rows_that_fit(findings: Iterable[Finding]) -> int:
+    """Return how many slices of one family a panel may show, so that the report stays small."""
+    rows = Counter(
+        (finding.stage, finding.check, root_of(finding.metric)[0], finding.slice.attributes)
+        for finding in findings
+        if root_of(finding.metric)[1] == "value" and finding.over is None
+    )
+    for most in _MOST_ROWS:
+        if sum(min(number, most) for number in rows.values()) <= _ROWS_IN_ALL:
+            return most
+    return _MOST_ROWS[-1]
+
+
+def _block(
+    identifier: str,
+    stage: Stage,
+    check: str,
+    findings: list[Located],
+    most_rows: int,
+    regions: Mapping[str, Region],
+) -> Block:
+    counts: list[Located] = []
+    shapes: dict[str, list[Located]] = {"panel": [], "matrix": [], "gap": []}
+    measured = {root_of(f.metric)[0] for _, f in findings if f.status == "measured"}
+    for index, finding in findings:
+        if metric_name(finding.metric)[0] == "count":
+            counts.append((index, finding))
+        elif finding.over is not None:
+            shapes["gap"].append((index, finding))
+        elif root_of(finding.metric)[0] in measured:
+            shapes[shape_of(finding.metric)].append((index, finding))
+    panels = make_panels(
+        shapes["panel"], prefix=f"{identifier}p", most_rows=most_rows, regions=regions
+    )
+    return Block(
+        id=identifier,
+        check=check,
+        stage=stage,
+        title=check_title(check),
+        populations=make_populations(
+            counts if "count" in {metric_name(m)[0] for m in measured} else [],
+            title="Records", most_rows=max(most_rows, 30),
+        ),
+        gaps=make_gaps(shapes["gap"], prefix=f"{identifier}g", regions=regions),
+        panels=tuple(panel for panel in panels if not panel.single),
+        singles=tuple(panel for panel in panels if panel.single),
+        matrices=make_matrices(shapes["matrix"], prefix=f"{identifier}m"),
+    )  # fmt: skip
+
+
+def _holds_anything(block: Block) -> bool:
+    return bool(block.populations or block.gaps or block.panels or block.singles or block.matrices)
