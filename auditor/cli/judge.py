@@ -36,8 +36,8 @@ def judge(
     Example: auditor judge runs/credit-7 --policy four-fifths-screen --out judged
     """
     from auditor.cli.show import print_json, show_verdict
-    from auditor.evidence import Stage, canonical_json
     from auditor.errors import InputError
+    from auditor.evidence import Stage, canonical_json
     from auditor.ledger import RunFolder, RunRecord, check_integrity
     from auditor.policy import load_policy
     from auditor.verify import judge_run

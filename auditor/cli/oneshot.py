@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ def one_shot(
     seed: int,
     fields: Mapping[str, Mapping[str, Any]] | None = None,
     system: Mapping[str, Any] | None = None,
-) -> Iterator[Audit]:
+) -> Generator[Audit]:
     """Open an audit over ``out``; input that turns out wrong takes the folder away again.
 
     ``fields`` are fields of checks that the command line sets, on top of the policy's.

@@ -26,7 +26,9 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("predictions", short_help="Audit a table of predictions, by any model.")(predictions)
+    app.command("predictions", short_help="Audit a table of predictions, by any model.")(
+        predictions
+    )
 
 
 def predictions(

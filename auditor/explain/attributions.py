@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,11 +49,9 @@ class Attributions:
         return {name: self.values[:, columns].sum(axis=1) for name, columns in features.items()}
 
     def _repr_html_(self) -> str:
-        rows: list[tuple[int, Any]] = sorted(
-            enumerate(np.abs(self.values).reshape(len(self.values), -1).mean(axis=0)),
-            key=lambda item: -item[1],
-        )[:20]
-        body = "".join(f"<tr><td>{index}</td><td>{value:.4g}</td></tr>" for index, value in rows)
+        means = np.abs(self.values).reshape(len(self.values), -1).mean(axis=0)
+        largest = np.argsort(-means)[:20]
+        body = "".join(f"<tr><td>{i}</td><td>{means[i]:.4g}</td></tr>" for i in largest)
         return (
             f"<table><caption>{self.method}, {len(self.values)} records, largest residual "
             f"{np.abs(self.residual).max():.3g}</caption><tr><th>feature</th>"

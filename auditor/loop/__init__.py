@@ -1,1 +1,1 @@
-"""The observer of a training loop: attached, not wrapped; it changes nothing and counts its cost."""
+"""The observer of a training loop: attached, not wrapped; it changes nothing, counts its cost."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -112,7 +112,7 @@ def device_of(model: torch.nn.Module) -> torch.device:
 
 
 @contextmanager
-def quietly(model: torch.nn.Module) -> Iterator[None]:
+def quietly(model: torch.nn.Module) -> Generator[None]:
     """Evaluate without a trace: train mode of every module and random state are restored."""
     modes = [(module, module.training) for module in model.modules()]
     device = device_of(model)

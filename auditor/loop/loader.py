@@ -82,9 +82,7 @@ class _Iterator:
         return getattr(self._inner, name)
 
 
-def identified(
-    loader: DataLoader[Any], index: RecordIndex, announce: Announce
-) -> DataLoader[Any]:
+def identified(loader: DataLoader[Any], index: RecordIndex, announce: Announce) -> DataLoader[Any]:
     """Return a loader of the same type over the same sampler, generator and workers.
 
     Raises :class:`InputError` for a loader that is no ``DataLoader``, for an iterable-style

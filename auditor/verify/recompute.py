@@ -20,13 +20,13 @@ class Statistics:
     """The statistics of a run by digest, read once each and held against their digest."""
 
     def __init__(self, record: RunRecord) -> None:
-        self._read = lru_cache(maxsize=None)(
-            lambda digest: read_statistic(
-                record.statistic_document(digest), where=f"evidence {digest}"
-            )
-        )
+        def read(digest: str) -> Statistic:
+            return read_statistic(record.statistic_document(digest), where=f"evidence {digest}")
+
+        self._read = lru_cache(maxsize=None)(read)
 
     def __call__(self, digest: str) -> Statistic:
+        """Return the statistic; raises :class:`InputError` where it cannot be read."""
         return self._read(digest)
 
 

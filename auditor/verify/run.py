@@ -108,9 +108,7 @@ def _recompute(record: RunRecord) -> tuple[int, int, str | None, tuple[Fault, ..
         faults.append(Fault(where="verdict.json", what="not the verdict that the gate recorded"))
     before = record.ledger.entries[gate.seq - 1]
     if not str(before.time)[:19] <= verdict.evaluated_at[:19] <= str(gate.time)[:19]:
-        faults.append(
-            Fault(where="verdict.json", what="evaluated_at is not the time of the gate")
-        )
+        faults.append(Fault(where="verdict.json", what="evaluated_at is not the time of the gate"))
     again = recompute_verdict(
         record, policy, findings, statistics,
         evaluated_at=verdict.evaluated_at, stage=Stage(verdict.stage), registered=True,
@@ -126,5 +124,3 @@ def _read_json(record: RunRecord, name: str) -> Any:
         return json.loads((record.path / name).read_bytes())
     except (OSError, ValueError) as error:
         raise RunError(f"cannot be read ({error})", where=name) from None
-
-
