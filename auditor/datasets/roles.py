@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from auditor.datasets.table import Table
+from auditor.datasets.table import Table, number_sql, string_sql
 from auditor.errors import InputError
 from auditor.stats import Attribute, Groups
 
 __all__ = ["Roles", "attribute_sql", "bin_labels", "declare_groups", "label_sql", "score_sql"]
 
-_POSITIVE = ("1", "1.0", "true", "True", "TRUE")
-_NEGATIVE = ("0", "0.0", "false", "False", "FALSE")
+_MOST_SPELLINGS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,28 @@ class Roles:
             column = getattr(self, option)
             if column is not None:
                 table.require([column], option=f"--{option.replace('_', '-')}")
-        for column in self.bins:
+        for column, edges in self.bins.items():
             if column not in self.sensitive:
                 raise InputError(
                     f"bins are given for {column!r}, which is not sensitive", where=table.name,
                     valid=f"one of {', '.join(self.sensitive)}",
                 )  # fmt: skip
-        if self.threshold is not None and self.score is None:
-            raise InputError("a threshold needs a score column", where="--threshold")
+            bin_labels(edges)
+            table.require_numbers(column, option="--bins")
+        if self.threshold is not None:
+            if self.score is None:
+                raise InputError(
+                    "a threshold without a score", where="--threshold", valid="--score, a column"
+                )
+            if not math.isfinite(self.threshold):
+                raise InputError(
+                    f"the threshold is {self.threshold}", where="--threshold", valid="a number"
+                )
+            if self.prediction is not None:
+                raise InputError(
+                    "a prediction column and a threshold are both given", where="--threshold",
+                    valid="one of them",
+                )  # fmt: skip
         for column in (self.target, self.prediction):
             if column is not None:
                 label_sql(table, column, self.positive)
@@ -75,11 +89,14 @@ def label_sql(table: Table, column: str, positive: str | None) -> str:
     text = table.text(column)
     found = table.query(
         f"select {text} as v, count(*) as n from data where {text} is not null "
-        "group by 1 order by n desc, v limit 6"
+        f"group by 1 order by n desc, v limit {_MOST_SPELLINGS + 1}"
     ).to_pylist()
     values = [row["v"] for row in found if row["v"].strip().lower() not in {"nan", ""}]
     blank = [row["v"] for row in found if row["v"].strip().lower() in {"nan", ""}]
     where = f"{table.name}, column {column!r}"
+    if len(found) > _MOST_SPELLINGS:  # a value beyond these would count as negative, unseen
+        raise InputError(_too_many(table, column, values), where=where,
+                         valid="two values (make the column binary first)")  # fmt: skip
     if not values:
         raise InputError(f"all {table.rows:,} values are missing", where=where,
                          valid="two values, missing ones beside them")  # fmt: skip
@@ -93,8 +110,8 @@ def label_sql(table: Table, column: str, positive: str | None) -> str:
         if len(negatives) > 1:
             raise InputError(_too_many(table, column, values), where=where,
                              valid="two values (make the column binary first)")  # fmt: skip
-    elif all(value in _POSITIVE + _NEGATIVE for value in values):
-        positives = [value for value in values if value in _POSITIVE]
+    elif all(_is_one(value) is not None for value in values):
+        positives = [value for value in values if _is_one(value)]
     elif len(values) > 2:
         raise InputError(_too_many(table, column, values), where=where,
                          valid="0 and 1, or two values with --positive")  # fmt: skip
@@ -103,9 +120,9 @@ def label_sql(table: Table, column: str, positive: str | None) -> str:
             f"which of {' and '.join(map(repr, values))} is the positive value is not said",
             where=where, valid=f"--positive {values[-1]}",
         )  # fmt: skip
-    listed = _strings(positives) or "''"
     missing = f"{text} is null" + (f" or {text} in ({_strings(blank)})" if blank else "")
-    return f"case when {missing} then 2 when {text} in ({listed}) then 1 else 0 end"
+    selected = f"when {text} in ({_strings(positives)}) then 1 " if positives else ""
+    return f"case when {missing} then 2 {selected}else 0 end"
 
 
 def score_sql(table: Table, column: str) -> str:
@@ -125,14 +142,17 @@ def score_sql(table: Table, column: str) -> str:
 
 
 def bin_labels(edges: Sequence[float]) -> tuple[str, ...]:
-    """Name the bins between ascending edges.
+    """Name the bins between ascending edges; raises :class:`InputError` for other edges.
 
     >>> bin_labels([25, 45])
     ('<25', '[25, 45)', '>=45')
     """
-    shown = [f"{edge:g}" for edge in edges]
-    if not shown or any(a >= b for a, b in pairwise(edges)):
-        raise InputError(f"bin edges {shown} do not ascend", valid="for example age=25,45,65")
+    shown = [str(int(edge)) if float(edge).is_integer() else repr(float(edge)) for edge in edges]
+    if not (shown and all(map(math.isfinite, edges)) and all(a < b for a, b in pairwise(edges))):
+        raise InputError(
+            f"the edges {', '.join(shown) or 'of the bins'} do not ascend", where="--bins",
+            valid="for example age=25,45,65",
+        )  # fmt: skip
     middle = [f"[{a}, {b})" for a, b in pairwise(shown)]
     return (f"<{shown[0]}", *middle, f">={shown[-1]}")
 
@@ -142,12 +162,12 @@ def attribute_sql(table: Table, name: str, edges: Sequence[float] | None) -> str
     if edges is None:
         return table.text(name)
     number = table.number(name)
-    labels = bin_labels(edges)
+    *below, above = bin_labels(edges)
     arms = " ".join(
-        f"when ({number}) < {edge!r} then {_strings([label])}"
-        for edge, label in zip(map(float, edges), labels, strict=False)
+        f"when ({number}) < {number_sql(edge)} then {string_sql(label)}"
+        for edge, label in zip(edges, below, strict=True)
     )
-    return f"case when ({number}) is null then null {arms} else {_strings([labels[-1]])} end"
+    return f"case when ({number}) is null then null {arms} else {string_sql(above)} end"
 
 
 def declare_groups(
@@ -181,7 +201,8 @@ def declare_groups(
         if not levels:
             raise InputError(
                 f"sensitive attribute {name!r} is missing in every row",
-                where=tables[0].name if tables else None,
+                where=", ".join(table.name for table in tables),
+                valid="a column with at least one value",
             )
         ordered = tuple(levels) if edges is not None else tuple(sorted(levels))
         attributes.append(Attribute(name=name, levels=ordered))
@@ -197,6 +218,17 @@ def _same(value: str, positive: str) -> bool:
         return False
 
 
+def _is_one(value: str) -> bool | None:
+    """Whether a label is 1 or true; ``None`` where it is neither that nor 0 or false."""
+    known = {"true": True, "false": False, "1": True, "0": False}
+    if value.lower() in known:
+        return known[value.lower()]
+    try:
+        return {1.0: True, 0.0: False}.get(float(value))
+    except ValueError:
+        return None
+
+
 def _too_many(table: Table, column: str, values: Sequence[str]) -> str:
     text = table.text(column)
     distinct = table.scalar(f"select count(distinct {text}) from data")
@@ -205,4 +237,4 @@ def _too_many(table: Table, column: str, values: Sequence[str]) -> str:
 
 
 def _strings(values: Sequence[str]) -> str:
-    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    return ", ".join(map(string_sql, values))

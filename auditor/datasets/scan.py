@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.datasets.roles import Roles, attribute_sql, label_sql, score_sql
-from auditor.datasets.table import Table, quoted
+from auditor.datasets.table import Table, number_sql, quoted
 from auditor.errors import InputError
 from auditor.stats import (
     MOST_DISTINCT,
@@ -54,9 +54,10 @@ def scan_scores(
     else:
         limits = table.query(f"select min({score}) as low, max({score}) as high from data")
         grid = ScoreGrid.spanning(limits["low"][0].as_py(), limits["high"][0].as_py())
+        low, high = number_sql(grid.low), number_sql(grid.high)
         place = (
-            f"least(cast(floor((({score}) - {grid.low!r}) / ({grid.high!r} - {grid.low!r}) "
-            f"* {grid.bins}) as bigint), {grid.bins - 1})"
+            f"least(cast(floor((({score}) - {low}) / ({high} - {low}) * {grid.bins}) as bigint), "
+            f"{grid.bins - 1})"
         )
     values = {value: index for index, value in enumerate(grid.values or ())}
     zero = ScoreCounts.zero(groups, grid, {**roles.context(), **(context or {})})
@@ -82,12 +83,11 @@ def scan_missing(
     """Count missing values of each column by slice; the first column is ``records``."""
     names = ("records", *columns)
     counts = SliceTable.zero("missing-counts", groups, names, context={"split": split})
-    sums = ", ".join(
-        f"count(*) filter ({table.text(column)} is null) as m{position}"
-        for position, column in enumerate(columns)
-    )
-    for row, number in _grouped(table, groups, roles, {}, sums=sums):
-        counts.values[number] = [row["n"], *(row[f"m{i}"] for i in range(len(columns)))]
+    missing = {
+        f"m{position}": f"{table.text(column)} is null" for position, column in enumerate(columns)
+    }
+    for row, number in _grouped(table, groups, roles, {}, counted=missing):
+        counts.values[number] = [row["n"], *(row[name] for name in missing)]
     return counts
 
 
@@ -110,20 +110,29 @@ def _prediction_sql(table: Table, roles: Roles) -> str:
         score = score_sql(table, roles.score)
         return (
             f"case when ({score}) is null then 2 "
-            f"when ({score}) >= {float(roles.threshold)!r} then 1 else 0 end"
+            f"when ({score}) >= {number_sql(roles.threshold)} then 1 else 0 end"
         )
     return "2"
 
 
 def _grouped(
-    table: Table, groups: Groups, roles: Roles, fields: Mapping[str, str], *, sums: str = ""
+    table: Table,
+    groups: Groups,
+    roles: Roles,
+    fields: Mapping[str, str],
+    *,
+    counted: Mapping[str, str] | None = None,
 ) -> list[tuple[dict[str, Any], int]]:
-    """Group by every declared family at once; gives ``(row, flat slice number)``."""
+    """Group by every declared family and the fields; gives ``(row, flat slice number)``.
+
+    ``fields`` and ``counted`` map names to SQL; of ``counted`` the rows that are true are counted.
+    """
     names = [attribute.name for attribute in groups.attributes]
     position = {name: f"g{index}" for index, name in enumerate(names)}
     inner = [
         f"{attribute_sql(table, name, roles.bins.get(name))} as {position[name]}" for name in names
-    ] + [f"{sql} as {quoted(name)}" for name, sql in fields.items()]
+    ]
+    inner += [f"{sql} as {quoted(name)}" for name, sql in {**fields, **(counted or {})}.items()]
     keys = [quoted(name) for name in fields]
     sets = ", ".join(
         "(" + ", ".join([position[name] for name in family] + keys) + ")"
@@ -131,11 +140,9 @@ def _grouped(
     )
     mask = f"grouping({', '.join(position.values())})" if names else "0"
     outer = [*position.values(), *keys, f"{mask} as mask", "count(*) as n"]
-    if sums:
-        outer.append(sums)
-    inner_sql = ", ".join([*inner, "*"] if sums else inner) or "1 as one"
+    outer += [f"count(*) filter ({quoted(name)}) as {quoted(name)}" for name in counted or {}]
     found = table.query(
-        f"select {', '.join(outer)} from (select {inner_sql} from data) "
+        f"select {', '.join(outer)} from (select {', '.join(inner) or '1 as one'} from data) "
         f"group by grouping sets ({sets})"
     ).to_pylist()
     # grouping() sets a bit for each attribute that is summed over, the first one highest.
@@ -147,5 +154,9 @@ def _grouped(
     for row in found:
         family = families[row["mask"]]
         where = {name: row[position[name]] for name in family}
-        out.append((row, groups.offset(family) + groups.number_of(family, where)))
+        try:
+            number = groups.number_of(family, where)
+        except InputError as error:
+            raise InputError(error.what, where=table.name, valid=error.valid) from None
+        out.append((row, groups.offset(family) + number))
     return out

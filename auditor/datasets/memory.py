@@ -1,0 +1,105 @@
+"""Tables in memory: data frames and Arrow tables, handed to DuckDB without a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from auditor.datasets.table import Table, connect
+from auditor.errors import InputError
+from auditor.stats import as_label
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["VALID", "column_names", "open_arrow", "open_memory"]
+
+VALID = "a DataFrame, an Arrow table, or a path or glob of CSV, Parquet or Arrow files"
+
+
+def open_memory(source: Any, name: str) -> Table:
+    """Open a pandas or polars frame or an Arrow table; raises :class:`InputError`."""
+    import pyarrow as pa
+
+    if isinstance(source, pa.Table):
+        table = source
+    elif isinstance(source, pa.RecordBatch):
+        table = pa.Table.from_batches([source])
+    elif _is_pandas(source):
+        table = _from_pandas(source, name)
+    elif hasattr(source, "to_arrow"):  # polars
+        table = source.to_arrow()
+    else:
+        raise InputError(f"{type(source).__name__} is not a table", where=name, valid=VALID)
+    return open_arrow(table, name=name)
+
+
+def open_arrow(table: pa.Table, *, name: str, files: Sequence[Path] = ()) -> Table:
+    """Open an Arrow table; raises :class:`InputError`."""
+    import pyarrow as pa
+
+    table = table.rename_columns(column_names(table.column_names, where=name))
+    levels: dict[str, tuple[str, ...]] = {}
+    for position, column in enumerate(table.schema):
+        if pa.types.is_dictionary(column.type):
+            # Declared categories stay declared, also the ones without a record.
+            chunked = table.column(position).unify_dictionaries()
+            if chunked.num_chunks:
+                values = chunked.chunk(0).dictionary.to_pylist()
+                levels[column.name] = tuple(v for v in map(as_label, values) if v is not None)
+            plain = chunked.cast(column.type.value_type)
+            table = table.set_column(position, column.name, plain)
+        elif pa.types.is_float16(column.type):  # DuckDB has no such type
+            wider = table.column(position).cast(pa.float32())
+            table = table.set_column(position, column.name, wider)
+    connection = connect()
+    connection.register("data", table)
+    return Table(connection, name=name, files=files, declared_levels=levels)
+
+
+def column_names(names: Iterable[str], *, where: str) -> list[str]:
+    """Return the names, unnamed columns as ``column0`` by position (an index that pandas wrote).
+
+    Raises :class:`InputError` unless there are columns, with names of their own. Names that differ
+    only in case count as equal, because they are equal to SQL.
+    """
+    seen: dict[str, str] = {}
+    for position, given in enumerate(names):
+        name = given or f"column{position}"
+        other = seen.get(name.lower())
+        if other is not None:
+            what = (
+                f"column {name!r} occurs twice"
+                if other == name
+                else f"columns {other!r} and {name!r} differ only in case"
+            )
+            raise InputError(what, where=where, valid="a name of its own for each column")
+        seen[name.lower()] = name
+    if not seen:
+        raise InputError("the table has no columns", where=where, valid="at least one column")
+    return list(seen.values())
+
+
+def _is_pandas(source: Any) -> bool:
+    return any(
+        base.__module__.partition(".")[0] == "pandas" and base.__name__ == "DataFrame"
+        for base in type(source).__mro__
+    )
+
+
+def _from_pandas(frame: Any, name: str) -> pa.Table:
+    import pandas as pd
+    import pyarrow as pa
+
+    frame = frame.set_axis(column_names(map(str, frame.columns), where=name), axis=1)
+    for column, dtype in frame.dtypes.items():
+        if isinstance(dtype, pd.CategoricalDtype) and isinstance(
+            dtype.categories.dtype, (pd.IntervalDtype, pd.PeriodDtype)
+        ):  # what pandas.cut gives
+            frame = frame.assign(**{column: frame[column].cat.rename_categories(str)})
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False, nthreads=1)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        what = f"a column mixes types ({error.args[-1]})"
+        raise InputError(what, where=name, valid="one type for each column") from None
