@@ -46,8 +46,8 @@ def evaluate(
     registered:
         Whether this policy was registered before the first measurement.
     looks:
-        How often each rule was judged so far, this time included, by rule id. Where that is more
-        than the rule declared, the error is split over the greater number.
+        How often each stage was looked at so far, this time included. Where that is more than a
+        rule of that stage declared, its error is split over the greater number.
     only_stage:
         Judge the rules of this stage alone, as a look during training does.
 
@@ -58,7 +58,7 @@ def evaluate(
     broken = [use.id for use in content.checks if use.id in CHECKS.broken]
     library = Library(findings, statistics, broken)
     judged = [
-        _judge(rule, content.defaults, library, (looks or {}).get(rule.id), today,
+        _judge(rule, content.defaults, library, (looks or {}).get(rule.stage), today,
                [waiver for waiver in content.waivers if waiver.rule == rule.id])
         for rule in content.rules
         if rule.stage == stage or (not only_stage and rule.stage.order < stage.order)

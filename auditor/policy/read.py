@@ -31,6 +31,9 @@ def read_policy_file(data: bytes, *, where: str) -> tuple[PolicyFile, Node]:
         raise error_at(root, f"expected a mapping, found {root.noun}", where=where, valid=valid)
     if "schema" not in root.value:
         raise error_at(root, "'schema' is missing", where=where, valid=f"schema: {POLICY_SCHEMA}")
+    if (schema := root.at(["schema"])).value != POLICY_SCHEMA:
+        what = f"schema: {schema.noun} is not known"
+        raise error_at(schema, what, where=where, valid=f"schema: {POLICY_SCHEMA}")
     for node, model in _models(root):
         for key in node.names():
             if key.text not in (names := _names(model)):
@@ -59,13 +62,12 @@ def error_at(at: Any, what: str, *, where: str, valid: str | None = None) -> Pol
 def _models(root: Node) -> Iterator[tuple[Node, type[BaseModel]]]:
     """Yield the mappings of the file with the model that names their keys."""
     yield root, PolicyFile
-    for name, model in (("defaults", Defaults), ("rules", Rule), ("waivers", Waiver)):
-        node = root.at([name]) if root.key(name) else None
-        if node is None:
-            continue
-        for child in node.value if isinstance(node.value, list) else [node]:
-            if isinstance(child, Node):
-                yield child, model
+    if root.key("defaults"):
+        yield root.at(["defaults"]), Defaults
+    for name, model in (("rules", Rule), ("waivers", Waiver)):
+        children = root.at([name]).value if root.key(name) else None
+        if isinstance(children, list):
+            yield from ((child, model) for child in children)
 
 
 def _names(model: type[BaseModel]) -> list[str]:

@@ -87,6 +87,8 @@ class CheckUse(Value):
             return value
         if isinstance(value, str):
             return {"id": value}
+        if isinstance(value, dict) and isinstance(value.get("id"), str):
+            return value
         if isinstance(value, dict) and len(value) == 1:
             identifier, fields = next(iter(value.items()))
             if fields is None or isinstance(fields, dict):
@@ -117,7 +119,7 @@ class Rule(Value):
     """What a policy accepts of one metric, of whom, at which stage."""
 
     id: Identifier
-    title: Sentence
+    title: Sentence | None = None
     metric: Annotated[str, StringConstraints(min_length=1, max_length=300)]
     check: str | None = Field(None, description="Only findings of this check count.")
     over: tuple[str, ...] | None = Field(
@@ -205,7 +207,7 @@ class PolicyFile(Value):
     format: Literal["auditor/policy/v1"] = Field(alias="schema")
     id: Identifier
     version: Annotated[str, StringConstraints(min_length=1, max_length=100)]
-    title: Sentence
+    title: Sentence | None = None
     as_of: Day | None = None
     extends: tuple[str, ...] = ()
     defaults: Defaults = Defaults()

@@ -22,8 +22,9 @@ def policy_text(policy: Policy) -> bytes:
         "schema": policy.format,
         "id": policy.id,
         "version": policy.version,
-        "title": policy.title,
     }
+    if policy.title is not None:
+        document["title"] = policy.title
     if policy.as_of is not None:
         document["as_of"] = policy.as_of
     document["defaults"] = policy.defaults.model_dump()
@@ -71,6 +72,9 @@ def _waiver(waiver: Waiver) -> dict[str, Any]:
     return document | {"owner": waiver.owner, "reason": waiver.reason, "expires": waiver.expires}
 
 
+_LINE_ENDS = frozenset("\x85\u2028\u2029")
+
+
 class _Flow(list[Any]):
     """A list that is written in one line."""
 
@@ -83,8 +87,11 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    other = resolved_scalar(text) != text or isinstance(resolved_scalar(text), bool)
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if other else None)
+    read = resolved_scalar(text)
+    style = "'" if read != text or isinstance(read, bool) else None
+    if _LINE_ENDS.intersection(text):  # the dumper leaves these as they are, and YAML folds them
+        style = '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 def _flow(dumper: _Dumper, items: _Flow) -> yaml.SequenceNode:
