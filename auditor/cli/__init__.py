@@ -22,7 +22,7 @@ from auditor.cli import (
     run,
     verify,
 )
-from auditor.errors import AuditorError, one_line
+from auditor.errors import AuditorError, InputError, one_line
 from auditor.version import __version__
 
 __all__ = ["app", "main"]
@@ -58,8 +58,10 @@ def main() -> None:
     """Run the command line; every error that a user can cause is one line and exit code 2."""
     try:
         app()
-    except AuditorError as error:
+    except InputError as error:
         _fail(str(error), 2)
+    except AuditorError as error:
+        _fail(str(error), 1)
     except KeyboardInterrupt:
         _fail("interrupted; what was recorded so far is kept", 130)
     except OSError as error:
