@@ -12,13 +12,13 @@ from auditor.metrics.estimates import Comparison, Outcome, compare, estimate
 from auditor.metrics.extremes import extreme
 from auditor.metrics.intervals import (
     katz,
-    miettinen_nurminen_ratio,
     newcombe,
     normal_quantile,
     wilson,
 )
 from auditor.metrics.metric import METRICS, Metric, add_metric, split_parameter
 from auditor.metrics.samples import Absent, Census, Mean, Proportion, Sample, scaled
+from auditor.metrics.score_ratio import miettinen_nurminen_ratio
 from auditor.metrics.slices import SliceSamples, rest_sample, slice_samples
 
 # Importing the modules registers their metrics.

@@ -29,7 +29,8 @@ def auc_sample(negatives: ArrayLike, positives: ArrayLike, *, exact: bool = True
 
     The AUC is P(score of a positive > score of a negative) + ½ P(equal), and its variance that of
     DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44: S₁₀/m + S₀₁/n over the placements,
-    which counts give exactly, ties by mid-ranks.
+    which counts give exactly, ties by mid-ranks. A single record of a label shows no variance;
+    then AUC · (1 − AUC) takes its place, the most that placements with this mean can have.
 
     >>> auc_sample([1, 1, 0], [0, 1, 1]).value  # two negatives, two positives, one tie
     0.875
@@ -42,8 +43,9 @@ def auc_sample(negatives: ArrayLike, positives: ArrayLike, *, exact: bool = True
     below = (np.cumsum(neg) - neg / 2) / n
     above = (m - np.cumsum(pos) + pos / 2) / m
     value = float(pos @ below / m)
-    s10 = float(pos @ (below - value) ** 2 / (m - 1)) if m > 1 else 0.0
-    s01 = float(neg @ (above - value) ** 2 / (n - 1)) if n > 1 else 0.0
+    most = value * (1 - value)
+    s10 = float(pos @ (below - value) ** 2 / (m - 1)) if m > 1 else most
+    s01 = float(neg @ (above - value) ** 2 / (n - 1)) if n > 1 else most
     bound = 0.0 if exact else float(neg @ pos / (2 * n * m))
     return Mean(
         value, math.sqrt(s10 / m + s01 / n), n + m, "delong" if exact else "delong-binned",

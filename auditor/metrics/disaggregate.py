@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from auditor.errors import InputError
+from auditor.errors import InputError, nearest
 from auditor.evidence import Slice
 from auditor.metrics.estimates import Outcome, compare, estimate
 from auditor.metrics.extremes import extreme
@@ -39,8 +39,16 @@ def disaggregate(
 
     Comparisons are made within each family of attributes. A slice whose attribute is unknown has
     its rates and no comparison; a family with a single group has its comparisons absent, with that
-    reason.
+    reason. Raises :class:`InputError` for a reference that is not there.
     """
+    declared = [attribute.name for attribute in statistic.groups.attributes]
+    for name, value in reference.items() if isinstance(reference, Mapping) else ():
+        if name not in declared:
+            raise InputError(
+                f"the reference {name}={value} is of no sensitive attribute",
+                where="--reference",
+                valid=nearest(name, declared),
+            )
     out: list[Measured] = []
     for family in families if families is not None else statistic.groups.families:
         compared: list[tuple[str, SliceSamples]] = []
@@ -112,7 +120,11 @@ def _compared(
         metric += f"[{parameter}" if parameter else ""
         chosen = reference_slice(samples, reference)
         if isinstance(chosen, Absent):
-            out += [(metric, where, None, None, chosen) for where in samples.known()]
+            unknown = Absent("the group is unknown")
+            out += [
+                (metric, where, None, None, chosen if where.known else unknown)
+                for where in samples.samples
+            ]
             continue
         for where, sample in samples.samples.items():
             if where == chosen:
@@ -128,10 +140,8 @@ def _compared(
                 else samples.samples[chosen]
             )
     outcomes = compare(operation, ours, theirs, confidence=confidence)
-    out += [
-        (metric, where, chosen, None, outcome)
-        for (metric, where, chosen), outcome in zip(places, outcomes, strict=True)
-    ]
+    for (metric, where, chosen), outcome in zip(places, outcomes, strict=True):
+        out.append((metric, where, chosen, None, outcome))
     return out
 
 

@@ -10,14 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.evidence import Estimate, Interval
-from auditor.metrics.intervals import (
-    katz,
-    miettinen_nurminen_ratio,
-    newcombe,
-    normal_quantile,
-    wilson,
-)
+from auditor.metrics.intervals import katz, newcombe, normal_quantile, wilson
 from auditor.metrics.samples import Absent, Census, Mean, Proportion, Sample
+from auditor.metrics.score_ratio import miettinen_nurminen_ratio
 
 __all__ = ["Comparison", "Outcome", "compare", "estimate"]
 
@@ -56,21 +51,21 @@ def compare(
 
     Proportions: Newcombe's interval for a difference; Miettinen and Nurminen's score interval for
     a ratio, with Katz's beside it in ``also``. Means: normal intervals, ratios by the delta
-    method. A ratio to a reference of 0 is absent with that reason.
+    method, both cut to the range that the two quantities leave. A ratio to a reference of 0 is
+    absent with that reason.
     """
-    outcomes: list[Outcome] = [_compare_one(operation, a, b, confidence) for a, b in
-                               zip(ours, theirs, strict=True)]  # fmt: skip
-    pairs = [
-        i for i, (a, b) in enumerate(zip(ours, theirs, strict=True))
-        if isinstance(a, Proportion) and isinstance(b, Proportion)
-    ]  # fmt: skip
-    if pairs:
-        counts = np.array(
-            [[ours[i].x, ours[i].n, theirs[i].x, theirs[i].n] for i in pairs]  # type: ignore[union-attr]
-        ).T
-        for i, outcome in zip(pairs, _compare_proportions(operation, counts, confidence),
-                              strict=True):  # fmt: skip
-            outcomes[i] = outcome
+    outcomes: list[Outcome] = []
+    places: list[int] = []
+    counts: list[tuple[float, float, float, float]] = []
+    for place, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+        outcomes.append(_compare_one(operation, a, b, confidence))
+        if isinstance(a, Proportion) and isinstance(b, Proportion):
+            places.append(place)
+            counts.append((a.x, a.n, b.x, b.n))
+    if places:  # all at once
+        found = _compare_proportions(operation, np.array(counts, np.float64).T, confidence)
+        for place, outcome in zip(places, found, strict=True):
+            outcomes[place] = outcome
     return outcomes
 
 
@@ -128,18 +123,19 @@ def _compare_one(operation: Comparison, a: Sample, b: Sample, confidence: float)
     if operation == "difference":
         value = a.value - b.value
         half = z * math.hypot(_error(a), _error(b)) + bound
+        low, high = _minus(a.low, b.high), _minus(a.high, b.low)
     elif b.value == 0:
         return Absent("the reference is 0, so the ratio is undefined")
     else:
         value = a.value / b.value
-        half = (
-            z
-            * abs(value)
-            * math.hypot(_error(a) / a.value if a.value else 0.0, _error(b) / b.value)
-        )
-        half += (a.bound + abs(value) * b.bound) / abs(b.value)
-    return Estimate(value=value, low=value - half, high=value + half, confidence=confidence,
-                    n=_whole(a.n + b.n), method=a.method, bound=bound or None)  # fmt: skip
+        bound = (a.bound + abs(value) * b.bound) / abs(b.value)
+        half = z * math.hypot(_error(a), value * _error(b)) / abs(b.value) + bound
+        signed = a.low is None or b.low is None or a.low < 0 or b.low < 0
+        low, high = (None if signed else 0.0), None
+    return Estimate(
+        value=value, low=_at_least(value - half, low), high=_at_most(value + half, high),
+        confidence=confidence, n=_whole(a.n + b.n), method=a.method, bound=bound or None,
+    )  # fmt: skip
 
 
 def _mean_interval(sample: Mean, confidence: float) -> tuple[float, float]:
@@ -151,10 +147,7 @@ def _mean_interval(sample: Mean, confidence: float) -> tuple[float, float]:
             for b in wilson(sample.value * sample.floor, sample.floor, confidence=confidence)
         )
     low, high = low - sample.bound, high + sample.bound
-    return (
-        low if sample.low is None else max(low, sample.low),
-        high if sample.high is None else min(high, sample.high),
-    )
+    return _at_least(low, sample.low), _at_most(high, sample.high)
 
 
 def _error(sample: Mean) -> float:
@@ -163,6 +156,18 @@ def _error(sample: Mean) -> float:
         low, high = wilson(sample.value * sample.floor, sample.floor, confidence=0.95)
         return float(high - low) / (2 * normal_quantile(0.95))
     return sample.standard_error
+
+
+def _at_least(bound: float, limit: float | None) -> float:
+    return bound if limit is None else max(bound, limit)
+
+
+def _at_most(bound: float, limit: float | None) -> float:
+    return bound if limit is None else min(bound, limit)
+
+
+def _minus(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a - b
 
 
 def _whole(n: float) -> int:

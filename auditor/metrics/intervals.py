@@ -7,8 +7,6 @@ interval at level 2c − 1.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from statistics import NormalDist
 
 import numpy as np
@@ -16,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from auditor.errors import InputError
 
-__all__ = ["katz", "miettinen_nurminen_ratio", "newcombe", "normal_quantile", "wilson"]
+__all__ = ["Bounds", "katz", "newcombe", "normal_quantile", "wilson"]
 
 Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -96,85 +94,3 @@ def katz(
         low, high = np.exp(log_ratio - half), np.exp(log_ratio + half)
     undefined = (x1 <= 0) | (x2 <= 0)
     return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
-
-
-def miettinen_nurminen_ratio(
-    x1: ArrayLike, n1: ArrayLike, x2: ArrayLike, n2: ArrayLike, *, confidence: float
-) -> Bounds:
-    """The score interval of p₁ / p₂ (Miettinen and Nurminen 1985, equation 10).
-
-    The bounds are the ratios r at which (p₁ − r p₂)² reaches z² times its variance under the
-    restricted maximum-likelihood estimate, with the factor N / (N − 1). With x₁ = 0 the lower
-    bound is exactly 0; with x₂ = 0 the upper is infinite.
-    """
-    x1, n1, x2, n2 = (np.atleast_1d(np.asarray(v, np.float64)) for v in (x1, n1, x2, n2))
-    z = normal_quantile(confidence)
-    p1, p2 = x1 / n1, x2 / n2
-    total = n1 + n2
-
-    def statistic(log_r: NDArray[np.float64]) -> NDArray[np.float64]:
-        r = np.exp(log_r)
-        a, b, c = total * r, n1 * r + x1 + n2 + x2 * r, x1 + x2
-        # The smaller root, in the form that does not cancel where 4ac is small against b².
-        root = np.sqrt(np.maximum(b * b - 4 * a * c, 0))
-        q2 = np.clip(2 * c / (b + root), 0, 1)
-        q1 = np.clip(r * q2, 0, 1)
-        variance = (q1 * (1 - q1) / n1 + r * r * q2 * (1 - q2) / n2) * total / (total - 1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            score = (p1 - r * p2) / np.sqrt(variance)
-        # Without variance the hypothesis is either met exactly (0) or impossible.
-        gap = p1 - r * p2
-        return np.where(variance > 0, score, np.where(np.abs(gap) < 1e-12, 0, np.sign(gap) * 1e9))
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        centre = np.log(np.clip(p1 / p2, 1e-12, 1e12))
-    centre = np.where(np.isnan(centre), 0.0, centre)
-    limit = math.log(1e15)
-
-    # Both sides at once: the lower bounds, then the upper ones.
-    x1, n1, x2, n2, p1, p2, total = (np.tile(v, 2) for v in (x1, n1, x2, n2, p1, p2, total))
-    outside = np.repeat([-limit, limit], centre.size)
-    bounds = np.exp(
-        _root(lambda log_r: np.abs(statistic(log_r)) - z, np.tile(centre, 2), outside)
-    ).reshape(2, -1)
-    half = centre.size
-    return (
-        np.where(x1[:half] <= 0, 0.0, bounds[0]),
-        np.where(x2[:half] <= 0, np.inf, bounds[1]),
-    )
-
-
-def _root(
-    function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    a: NDArray[np.float64],
-    b: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Find a root between each ``a`` and ``b`` where the function changes its sign.
-
-    Chandrupatla's method (1997), Advances in Engineering Software 28: inverse quadratic steps
-    where they are safe, bisection elsewhere; on whole arrays.
-    """
-    fa, fb = function(a), function(b)
-    c, fc = a, fa
-    t = np.full_like(a, 0.5)
-    for _ in range(100):
-        x = a + t * (b - a)
-        fx = function(x)
-        same = np.sign(fx) == np.sign(fa)
-        c, fc = np.where(same, a, b), np.where(same, fa, fb)
-        b, fb = np.where(same, b, a), np.where(same, fb, fa)
-        a, fa = x, fx
-        best = np.where(np.abs(fa) < np.abs(fb), a, b)
-        tolerance = 1e-14 + 2e-15 * np.abs(best)
-        width = np.abs(b - a)
-        if bool(np.all((width < 2 * tolerance) | (fa == 0) | (fb == 0))):
-            break
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            xi, phi = (a - b) / (c - b), (fa - fb) / (fc - fb)
-            quadratic = fa / (fb - fa) * fc / (fb - fc) + (c - a) / (b - a) * fa / (fc - fa) * (
-                fb / (fc - fb)
-            )
-            safe = (phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi) & np.isfinite(quadratic)
-        edge = np.minimum(0.5, tolerance / np.maximum(width, 1e-300))
-        t = np.clip(np.where(safe, quadratic, 0.5), edge, 1 - edge)
-    return np.where(np.abs(fa) < np.abs(fb), a, b)

@@ -19,14 +19,18 @@ OVERLAP = "overlap-counts"
 
 
 def _share_of_records(row: NDArray[Any], columns: Sequence[str], parameter: str | None) -> Sample:
-    """Read the share of the records of one column; these are counts of all there is."""
-    name = parameter or columns[-1]
-    if name not in columns:
-        raise AuditorError(f"{name!r} was not counted; there are {', '.join(columns)}")
-    n = int(row[columns.index("records")])
+    """Read the share of the records of one column; these are counts of all there is.
+
+    The first column counts the records; a table may have a column of the same name.
+    """
+    counted = columns[1:]
+    name = counted[-1] if parameter is None else parameter
+    if name not in counted:
+        raise AuditorError(f"{name!r} was not counted; there are {', '.join(counted)}")
+    n = int(row[0])
     if not n:
         return Absent("no records")
-    return Census(int(row[columns.index(name)]) / n, n)
+    return Census(int(row[1 + counted.index(name)]) / n, n)
 
 
 add_metric(

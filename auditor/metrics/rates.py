@@ -24,12 +24,19 @@ _JUDGED = ("tn", "fp", "fn", "tp")
 def _proportion(over: Sequence[str], under: Sequence[str], empty: str) -> SampleReader:
     numerator = [CELLS.index(cell) for cell in over]
     denominator = [CELLS.index(cell) for cell in under]
+    # A whole column that is absent is a better reason than an empty denominator.
+    needed = [
+        ([CELLS.index(cell) for cell in cells], reason)
+        for cells, reason in ((_PREDICTED, "no predictions"), (_LABELLED, "no labelled records"))
+        if set(under) <= set(cells)
+    ]
 
     def read(row: NDArray[Any], _columns: Sequence[str], _parameter: str | None) -> Sample:
         n = int(row[denominator].sum())
         if n:
             return Proportion(int(row[numerator].sum()), n)
-        return Absent(empty if row.any() else "no records")
+        reasons = [reason for cells, reason in needed if not row[cells].any()]
+        return Absent((reasons or [empty])[0] if row.any() else "no records")
 
     return read
 

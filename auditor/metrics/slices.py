@@ -44,11 +44,10 @@ def slice_samples(name: str, statistic: Statistic, family: Family) -> SliceSampl
     for number, where in statistic.groups.slices(family, records > 0):
         row, columns = _row(statistic, start + number)
         counted[where] = int(records[number])
-        samples[where] = (
-            metric.read(row, columns, parameter)
-            if records[number] or metric.id == "count"
-            else Absent("no records")
-        )
+        sample = metric.read(row, columns, parameter)
+        if isinstance(sample, Absent) and not records[number]:
+            sample = Absent("no records")
+        samples[where] = sample
     return SliceSamples(metric, family, samples, counted)
 
 

@@ -103,8 +103,6 @@ class SliceTable:
         """Read the JSON form; raises :class:`InputError`."""
         groups = check_document(document, where=where)
         columns = tuple(map(str, document["columns"]))
-        if len(set(columns)) != len(columns):
-            raise InputError("a column is named twice", where=where)
         table = cls.zero(
             document["kind"],
             groups,
