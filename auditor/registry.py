@@ -71,6 +71,9 @@ class Registry(Generic[T]):
         self._plugins_loaded = True
         for point in entry_points(group=self.group or ""):
             try:
-                self.add(point.name, point.load())
+                item = point.load()
+                # Loading may have registered it already, by a decorator.
+                if self._items.get(point.name) is not item:
+                    self.add(point.name, item)
             except Exception as error:  # noqa: BLE001 -- a broken plug-in must not break the audit
                 self.broken[point.name] = f"{type(error).__name__}: {error}"

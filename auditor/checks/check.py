@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from auditor.checks.subject import Subject
 from auditor.errors import AuditorError, InputError, nearest
@@ -46,7 +46,7 @@ class Check(Value):
     stages: ClassVar[tuple[Stage, ...]]
     metrics: ClassVar[tuple[str, ...]]
 
-    confidence: float = 0.95
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
 
     @abstractmethod
     def measure(self, subject: Subject) -> Sequence[Statistic]:

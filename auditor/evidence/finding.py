@@ -124,7 +124,10 @@ def read_findings(document: Any, *, where: str) -> tuple[Finding, ...]:
     """Read the content of ``findings.json``; raises :class:`InputError`."""
     if not isinstance(document, dict) or document.get("schema") != FINDINGS_SCHEMA:
         raise InputError("not a findings file", where=where, valid=f"schema {FINDINGS_SCHEMA!r}")
+    items = document.get("findings")
+    if not isinstance(items, list):
+        raise InputError("there is no list of findings", where=where)
     return tuple(
         Finding.from_json(item, where=f"{where}, finding {index}")
-        for index, item in enumerate(document.get("findings", []))
+        for index, item in enumerate(items)
     )

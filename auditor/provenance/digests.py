@@ -43,7 +43,7 @@ def rows_digest(columns: Sequence[str], hashes: NDArray[np.uint64]) -> str:
     """
     from blake3 import blake3
 
-    digest = blake3()
+    digest = blake3(len(columns).to_bytes(8, "little"))
     for name in columns:
         encoded = name.encode()
         digest.update(len(encoded).to_bytes(8, "little") + encoded)

@@ -39,15 +39,20 @@ def environment() -> dict[str, Any]:
 
 
 def code_state(folder: Path) -> dict[str, Any] | None:
-    """Return the git commit of a folder and a digest of what is not committed, or ``None``."""
+    """Return the git commit of a folder and a digest of what is not committed, or ``None``.
+
+    ``untracked`` is the number of files that git neither holds nor ignores: code may be in them.
+    """
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
-    changes = _git(folder, "diff", "HEAD") or b""
+    changes = _git(folder, "diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD") or b""
+    untracked = _git(folder, "ls-files", "--others", "--exclude-standard", "-z") or b""
     return {
         "commit": commit.decode().strip(),
-        "dirty": bool(changes),
+        "dirty": bool(changes or untracked),
         "changes": sha256(changes) if changes else None,
+        "untracked": untracked.count(b"\0"),
     }
 
 
