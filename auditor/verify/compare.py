@@ -41,7 +41,7 @@ def first_difference(ours: Any, theirs: Any, path: str = "") -> str | None:
             if found:
                 return found
         return None
-    elif ours == theirs:
+    elif ours == theirs and isinstance(ours, bool) == isinstance(theirs, bool):
         return None
     return f"{path}: recorded {ours!r}, computed again {theirs!r}"
 
