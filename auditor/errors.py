@@ -81,5 +81,7 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"
+    if not words:
+        return "there is none"
     shown = ", ".join(words[:20]) + (", …" if len(words) > 20 else "")
     return f"valid: {shown}"
