@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -69,7 +70,10 @@ def _read_skops(path: Path) -> Any:
         raise MissingExtraError(
             "skops is not installed", where=str(path), valid="pip install skops"
         ) from None
-    unknown = skops_io.get_untrusted_types(file=path)
+    try:
+        unknown = skops_io.get_untrusted_types(file=path)
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        raise InputError(f"a damaged skops file ({error})", where=str(path)) from None
     if unknown:
         raise InputError(
             f"the file holds types that are not known to be safe: {', '.join(unknown[:3])}",
@@ -85,7 +89,10 @@ def _read_onnx(path: Path) -> Callable[[Any], Any]:
         raise MissingExtraError(
             "onnxruntime is not installed", where=str(path), valid="pip install onnxruntime"
         ) from None
-    session = runtime.InferenceSession(str(path), providers=runtime.get_available_providers())
+    try:
+        session = runtime.InferenceSession(str(path), providers=runtime.get_available_providers())
+    except Exception as error:  # noqa: BLE001 -- the library raises classes of its own
+        raise InputError(f"a damaged ONNX file ({error})", where=str(path)) from None
     name = session.get_inputs()[0].name
     return lambda x: session.run(None, {name: x})[0]
 
@@ -116,6 +123,6 @@ def _read_safetensors(
 
     def logits(x: Any) -> Any:
         with torch.no_grad():
-            return model(torch.from_numpy(x)).numpy()
+            return model(torch.tensor(x)).numpy()
 
     return logits

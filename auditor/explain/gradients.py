@@ -167,5 +167,5 @@ def as_tensor(values: Any, like: torch.Tensor | None = None) -> torch.Tensor:
         array = np.asarray(values)
         if array.dtype.kind == "O":
             raise InputError("the records hold objects", valid="numbers")
-        tensor = torch.from_numpy(array)
+        tensor = torch.tensor(array)
     return tensor if like is None else tensor.to(like.device, like.dtype)
