@@ -2,46 +2,34 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from auditor.evidence import Estimate, Slice
+import numpy as np
+
+from auditor.evidence import Slice
 from auditor.metrics import (
     METRICS,
     Absent,
     Census,
     Comparison,
-    Outcome,
     ReferenceSlice,
     Sample,
     SliceSamples,
-    compare,
-    estimate,
     reference_slice,
     rest_sample,
     split_parameter,
 )
+from auditor.policy.bounds import Contrasts
 from auditor.policy.material import Unit
 from auditor.stats import Family, Statistic
 
-__all__ = ["Aside", "Block", "Contrast", "blocks_of", "interval", "outcomes"]
+__all__ = ["Aside", "Block", "blocks_of"]
 
 Samples = Callable[[str, Statistic, Family], SliceSamples]
-
-
-@dataclass(frozen=True, slots=True)
-class Contrast:
-    """One slice, or one slice against another; ``metric`` names the number that results."""
-
-    metric: str
-    slice: Slice
-    reference: ReferenceSlice | None
-    ours: Sample
-    theirs: Sample | None
-    operation: Comparison | None
+Against = Literal["largest", "best", "rest"] | Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +51,22 @@ class Block:
     groups. ``empty`` says why there is no contrast, where there is none.
     """
 
-    metric: str
     family: Family
     slices: tuple[Slice, ...]
-    contrasts: tuple[Contrast, ...] = ()
-    asides: tuple[Aside, ...] = ()
-    all_pairs: bool = False
-    empty: str = ""
+    contrasts: Contrasts
+    asides: tuple[Aside, ...]
+    all_pairs: bool
+    empty: str
 
     @property
     def name(self) -> str:
         """What this block is about, for messages."""
-        return f"{self.metric} over {' × '.join(self.family)}" if self.family else self.metric
+        metric = self.contrasts.metric
+        return f"{metric} over {' × '.join(self.family)}" if self.family else metric
 
 
 def blocks_of(
-    unit: Unit,
-    samples: Samples,
-    *,
-    least: int,
-    reference: Literal["largest", "best", "rest"] | Mapping[str, str] | None,
-    only: Slice | None,
+    unit: Unit, samples: Samples, *, least: int, reference: Against | None, only: Slice | None
 ) -> list[Block]:
     """Lay out the contrasts of one metric.
 
@@ -103,110 +86,155 @@ def blocks_of(
     suffix = "" if parameter is None else f"[{parameter}]"
     blocks: list[Block] = []
     for family in unit.families:
-        if metric.operation is None:
-            read = samples(unit.metric, unit.statistic, family)
-            blocks.append(_each(unit.metric, read, least, only))
-            continue
-        for component in metric.components:
-            name = f"{component}_{metric.operation}{suffix}"
+        for component in metric.components or (base,):
+            name = f"{component}_{metric.operation}" if metric.components else component
             read = samples(component + suffix, unit.statistic, family)
-            place = _Place(name, metric.operation, component + suffix, unit.statistic, read)
-            if reference is None:
-                blocks.append(_pairs(place, least, only))
+            place = _Place(name + suffix, metric.operation, component + suffix, unit, read)
+            judged, asides = place.sorted_out(least)
+            if metric.operation is None:
+                block = place.each(judged, asides, least)
+            elif reference is None:
+                block = place.pairs(judged, asides, least)
             else:
-                blocks.append(_against(place, least, only, reference))
-    if only is not None:
-        blocks = [
-            block if any(only == a.slice for a in (*block.contrasts, *block.asides))
-            else replace(block, empty=f"there is no slice {only}") for block in blocks
-        ]  # fmt: skip
-    if unit.reason is None:
-        return blocks
-    return [replace(block, empty=unit.reason) for block in blocks]
+                block = place.against(judged, asides, least, reference)
+            block = block if only is None else _only(block, only)
+            blocks.append(block if unit.reason is None else replace(block, empty=unit.reason))
+    return blocks
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A comparison: its name, its operation, and the samples of what is compared."""
+    """Where contrasts are laid out: the name of their metric, and the samples of one family."""
 
     name: str
-    operation: Comparison
+    operation: Comparison | None
     component: str
-    statistic: Statistic
+    unit: Unit
     read: SliceSamples
 
-    def block(self, asides: Sequence[Aside], empty: str) -> Block:
-        """Return the block of this place, as yet without contrasts."""
+    def block(
+        self,
+        asides: Sequence[Aside],
+        empty: str,
+        *,
+        labels: Sequence[ReferenceSlice] = (),
+        samples: Sequence[Sample] = (),
+        ours: Sequence[int] = (),
+        theirs: Sequence[int] | None = None,
+        all_pairs: bool = False,
+    ) -> Block:
+        """Return a block of contrasts, given as positions in ``samples``."""
+        contrasts = Contrasts(
+            self.name, self.operation, tuple(labels), tuple(samples), np.array(ours, np.intp),
+            None if theirs is None else np.array(theirs, np.intp),
+        )  # fmt: skip
         slices = tuple(self.read.samples)
-        return Block(self.name, self.read.family, slices, asides=tuple(asides), empty=empty)
+        return Block(self.read.family, slices, contrasts, tuple(asides), all_pairs, empty)
+
+    def sorted_out(self, least: int) -> tuple[dict[Slice, Sample], list[Aside]]:
+        """Part the slices that are judged from those that are only listed."""
+        counts = self.read.metric.id == "count"
+        judged: dict[Slice, Sample] = {}
+        asides: list[Aside] = []
+        for where, found in self.read.samples.items():
+            sample = found
+            if counts and isinstance(sample, Absent):
+                sample = Census(0.0, 0)  # that nobody is there is a count like any other
+            if not where.known:
+                n = self.read.records[where]
+                asides.append(Aside(self.name, where, n, "listed", "the group is unknown"))
+            elif isinstance(sample, Absent):
+                asides.append(Aside(self.name, where, 0, "listed", sample.reason))
+            elif _n(sample) < least and not counts:
+                reason = f"n={_n(sample)} is under the least denominator {least}"
+                asides.append(Aside(self.name, where, _n(sample), "small", reason))
+            else:
+                judged[where] = sample
+        return judged, asides
+
+    def each(self, judged: Mapping[Slice, Sample], asides: Sequence[Aside], least: int) -> Block:
+        """Each slice by itself."""
+        return self.block(
+            asides, _why_empty(self.read, asides, least, at_least=1), labels=list(judged),
+            samples=list(judged.values()), ours=range(len(judged)),
+        )  # fmt: skip
+
+    def pairs(self, judged: Mapping[Slice, Sample], asides: Sequence[Aside], least: int) -> Block:
+        """Every slice against every other, in both orders."""
+        if len(judged) == 1:
+            asides = [
+                *asides,
+                *(
+                    Aside(self.name, where, _n(sample), "listed", "no other group to compare with")
+                    for where, sample in judged.items()
+                ),
+            ]
+        ours, theirs = np.nonzero(~np.eye(len(judged), dtype=bool))
+        return self.block(
+            asides, _why_empty(self.read, asides, least, at_least=2), labels=list(judged),
+            samples=list(judged.values()), ours=ours.tolist(), theirs=theirs.tolist(),
+            all_pairs=True,
+        )  # fmt: skip
+
+    def against(
+        self, judged: Mapping[Slice, Sample], asides: Sequence[Aside], least: int,
+        reference: Against,
+    ) -> Block:  # fmt: skip
+        """Every slice against the reference."""
+        chosen = _reference(self.read, judged, reference)
+        if isinstance(chosen, Absent):
+            return self.block(asides, chosen.reason)
+        if isinstance(chosen, str):
+            return self._against_the_rest(judged, asides, least)
+        if chosen not in judged:
+            reason = next(aside.reason for aside in asides if aside.slice == chosen)
+            return self.block(asides, f"the reference {chosen} cannot be used: {reason}")
+        labels: list[Slice] = list(judged)
+        position = labels.index(chosen)
+        ours = [i for i in range(len(labels)) if i != position]
+        aside = Aside(self.name, chosen, _n(judged[chosen]), "listed", "the reference")
+        return self.block(
+            [*asides, aside], _why_empty(self.read, asides, least, at_least=2), labels=labels,
+            samples=list(judged.values()), ours=ours, theirs=[position] * len(ours),
+        )  # fmt: skip
+
+    def _against_the_rest(
+        self, judged: Mapping[Slice, Sample], asides: Sequence[Aside], least: int
+    ) -> Block:
+        asides = list(asides)
+        labels: list[ReferenceSlice] = []
+        samples: list[Sample] = []
+        for where, sample in judged.items():
+            rest = rest_sample(self.component, self.unit.statistic, self.read.family, where)
+            if isinstance(rest, Absent) or _n(rest) < least:
+                what = rest.reason if isinstance(rest, Absent) else f"n={_n(rest)} is under {least}"
+                reason = f"everybody else: {what}"
+                asides.append(Aside(self.name, where, _n(sample), "listed", reason))
+            else:
+                labels.append(where)
+                labels.append("rest")
+                samples += [sample, rest]
+        return self.block(
+            asides, _why_empty(self.read, asides, least, at_least=2), labels=labels,
+            samples=samples, ours=range(0, len(labels), 2), theirs=range(1, len(labels), 2),
+        )  # fmt: skip
 
 
-def _each(name: str, read: SliceSamples, least: int, only: Slice | None) -> Block:
-    judged, asides = _sorted_out(name, read, least)
-    contrasts = [
-        Contrast(name, where, None, sample, None, None)
-        for where, sample in judged.items()
-        if only is None or where == only
-    ]
-    kept = [aside for aside in asides if only is None or aside.slice == only]
-    empty = _why_empty(read, kept, least, at_least=1)
-    return Block(name, read.family, tuple(read.samples), tuple(contrasts), tuple(kept), empty=empty)
-
-
-def _pairs(place: _Place, least: int, only: Slice | None) -> Block:
-    judged, asides = _sorted_out(place.name, place.read, least)
-    contrasts = [
-        Contrast(place.name, ours, theirs, mine, other, place.operation)
-        for (ours, mine), (theirs, other) in itertools.permutations(judged.items(), 2)
-        if only is None or ours == only
-    ]
-    if len(judged) == 1:
-        asides += [
-            Aside(place.name, where, _n(sample), "listed", "no other group to compare with")
-            for where, sample in judged.items()
-        ]  # fmt: skip
-    empty = _why_empty(place.read, asides, least, at_least=2)
-    return replace(place.block(asides, empty), contrasts=tuple(contrasts), all_pairs=only is None)
-
-
-def _against(
-    place: _Place,
-    least: int,
-    only: Slice | None,
-    reference: Literal["largest", "best", "rest"] | Mapping[str, str],
-) -> Block:
-    read = place.read
-    judged, asides = _sorted_out(place.name, read, least)
-    empty = _why_empty(read, asides, least, at_least=2)
-    chosen = _reference(read, judged, reference)
-    if isinstance(chosen, Absent):
-        return place.block(asides, chosen.reason)
-    if isinstance(chosen, Slice) and chosen not in judged:
-        reason = next(a.reason for a in asides if a.slice == chosen)
-        return place.block(asides, f"the reference {chosen} cannot be used: {reason}")
-    contrasts: list[Contrast] = []
-    for where, sample in judged.items():
-        if where == chosen:
-            asides.append(Aside(place.name, where, _n(sample), "listed", "the reference"))
-        elif only is None or where == only:
-            theirs = (
-                judged[chosen]
-                if isinstance(chosen, Slice)
-                else rest_sample(place.component, place.statistic, read.family, where)
-            )
-            if isinstance(theirs, Absent) or _n(theirs) < least:
-                reason = f"everybody else: {theirs.reason}" if isinstance(theirs, Absent) else (
-                    f"everybody else: n={_n(theirs)} is under {least}")  # fmt: skip
-                asides.append(Aside(place.name, where, _n(sample), "listed", reason))
-                continue
-            contrasts.append(Contrast(place.name, where, chosen, sample, theirs, place.operation))
-    return replace(place.block(asides, empty), contrasts=tuple(contrasts))
+def _only(block: Block, only: Slice) -> Block:
+    """Keep the contrasts of one slice."""
+    contrasts = block.contrasts
+    mine = np.array([label == only for label in contrasts.labels], bool)
+    kept = contrasts.take(mine[contrasts.ours])
+    there = only in block.slices
+    asides = tuple(
+        aside for aside in block.asides if block.contrasts.operation or aside.slice == only
+    )
+    empty = block.empty if there else f"there is no slice {only}"
+    return replace(block, contrasts=kept, asides=asides, all_pairs=False, empty=empty)
 
 
 def _reference(
-    read: SliceSamples,
-    judged: Mapping[Slice, Sample],
-    reference: Literal["largest", "best", "rest"] | Mapping[str, str],
+    read: SliceSamples, judged: Mapping[Slice, Sample], reference: Against
 ) -> ReferenceSlice | Absent:
     if isinstance(reference, Mapping):
         for name, value in reference.items():
@@ -220,34 +248,8 @@ def _reference(
     return reference_slice(read, reference)
 
 
-def _sorted_out(
-    name: str, read: SliceSamples, least: int
-) -> tuple[dict[Slice, Sample], list[Aside]]:
-    """Part the slices that are judged from those that are only listed."""
-    judged: dict[Slice, Sample] = {}
-    asides: list[Aside] = []
-    for where, found in read.samples.items():
-        sample = found
-        counts = read.metric.id == "count"
-        if counts and isinstance(sample, Absent):
-            sample = Census(0.0, 0)  # that nobody is there is a count like any other
-        if not where.known:
-            n = read.records[where]
-            asides.append(Aside(name, where, n, "listed", "the group is unknown"))
-        elif isinstance(sample, Absent):
-            asides.append(Aside(name, where, 0, "listed", sample.reason))
-        elif _n(sample) < least and not counts:
-            reason = f"n={_n(sample)} is under the least denominator {least}"
-            asides.append(Aside(name, where, _n(sample), "small", reason))
-        else:
-            judged[where] = sample
-    return judged, asides
-
-
-def _why_empty(
-    read: SliceSamples, asides: Sequence[Aside], least: int, *, at_least: int
-) -> str:  # fmt: skip
-    """Say why a family has no contrast."""
+def _why_empty(read: SliceSamples, asides: Sequence[Aside], least: int, *, at_least: int) -> str:
+    """Say why a family has no contrast, should it have none."""
     if at_least > 1 and len(read.known()) < at_least:
         return "only one group holds records" if read.known() else "no group holds records"
     small = [aside for aside in asides if aside.decision == "small"]
@@ -261,29 +263,3 @@ def _why_empty(
 
 def _n(sample: Sample) -> int:
     return 0 if isinstance(sample, Absent) else math.ceil(sample.n - 1e-9)
-
-
-def outcomes(contrasts: Sequence[Contrast], *, confidence: float) -> list[Outcome]:
-    """Estimate every contrast with a two-sided interval, all comparisons in one batch each."""
-    found: list[Outcome | None] = [None] * len(contrasts)
-    for operation in ("difference", "ratio"):
-        numbers = [i for i, c in enumerate(contrasts) if c.operation == operation]
-        if numbers:
-            results = compare(
-                operation, [contrasts[i].ours for i in numbers],
-                [contrasts[i].theirs or Absent("nothing") for i in numbers], confidence=confidence,
-            )  # fmt: skip
-            for i, result in zip(numbers, results, strict=True):
-                found[i] = result
-    return [
-        estimate(contrast.ours, confidence=confidence) if outcome is None else outcome
-        for contrast, outcome in zip(contrasts, found, strict=True)
-    ]
-
-
-def interval(outcome: Estimate) -> tuple[float, float]:
-    """Return the bounds of an estimate, infinite where there is none."""
-    return (
-        -math.inf if outcome.low is None else outcome.low,
-        math.inf if outcome.high is None else outcome.high,
-    )

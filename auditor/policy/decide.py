@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from auditor.evidence import Estimate, SliceBound, Status
-from auditor.metrics import Absent
-from auditor.policy.contrasts import Aside, Block, Contrast, interval, outcomes
+import numpy as np
+from numpy.typing import NDArray
+
+from auditor.evidence import Estimate, Slice, SliceBound, Status
+from auditor.metrics import Absent, ReferenceSlice
+from auditor.policy.bounds import Bounds, bounds, interval, outcomes
+from auditor.policy.contrasts import Aside, Block
 from auditor.policy.region import Region
 
-__all__ = ["Decided", "Decision", "Levels", "decide", "with_family"]
+__all__ = ["RANKED", "Decided", "Decision", "Judged", "Levels", "accepted", "decide", "refused"]
+
+RANKED = (Status.FAIL, Status.INCONCLUSIVE, Status.PASS)
+"""The statuses of a contrast, the worst first; arrays hold positions in this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +48,33 @@ class Levels:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """One contrast with its own bounds, the simultaneous ones, and what they decide.
+class Judged:
+    """A block with the own bounds of its contrasts, their margins and their statuses.
 
-    The simultaneous bounds are ``None`` until they are needed. ``margin`` is how far inside the
-    region the value lies; negative outside.
+    ``ranks`` are positions in :data:`RANKED`; ``margin`` is how far inside the region a value
+    lies, negative outside. ``family`` are the simultaneous bounds of those that do not pass.
     """
 
-    contrast: Contrast
+    block: Block
+    own: Bounds
+    margin: NDArray[np.float64]
+    ranks: NDArray[np.intp]
+    family: Bounds
+
+    def worst_of_slices(self) -> list[int]:
+        """Return the position of the worst contrast of each slice."""
+        order = np.lexsort((self.margin, self.ranks))
+        _, first = np.unique(self.block.contrasts.ours[order], return_index=True)
+        return order[first].tolist()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One contrast as it is shown, with its own bounds and the simultaneous ones."""
+
+    metric: str
+    slice: Slice
+    reference: ReferenceSlice | None
     estimate: Estimate
     low: float
     high: float
@@ -57,12 +83,17 @@ class Decision:
     margin: float
     status: Status
 
+    @property
+    def severity(self) -> tuple[int, float]:
+        """What is worse comes first: by status, then by how far out the value lies."""
+        return RANKED.index(self.status), self.margin
+
     def bound(self) -> SliceBound:
         """Return the form in which a verdict keeps it."""
         return SliceBound(
-            slice=self.contrast.slice,
-            reference=self.contrast.reference,
-            metric=self.contrast.metric,
+            slice=self.slice,
+            reference=self.reference,
+            metric=self.metric,
             value=self.estimate.value,
             n=self.estimate.n,
             low=_finite(self.low),
@@ -75,15 +106,31 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The decisions of a rule, block by block; a block without any tells why in ``empty``."""
+    """The decisions of a rule, block by block; with ``point`` the values alone decided.
 
-    blocks: tuple[tuple[Block, tuple[Decision, ...]], ...]
+    ``shown`` holds the worst contrast of each slice of each block, with all that is said of it.
+    """
+
+    blocks: tuple[Judged, ...]
+    shown: tuple[tuple[Decision, ...], ...]
     levels: Levels
+    point: bool
 
-    @property
-    def decisions(self) -> list[Decision]:
-        """All decisions, in the order of the blocks."""
-        return [decision for _, decisions in self.blocks for decision in decisions]
+    def count(self, status: Status | None = None) -> int:
+        """Return the number of contrasts, or of those with a status."""
+        if status is None:
+            return sum(judged.ranks.size for judged in self.blocks)
+        rank = RANKED.index(status)
+        return sum(int((judged.ranks == rank).sum()) for judged in self.blocks)
+
+    def statuses(self) -> list[Status]:
+        """Return the statuses that occur, the worst first."""
+        return [status for status in RANKED if self.count(status)]
+
+    def worst(self) -> Decision:
+        """Return the worst contrast of all; it is the worst of its slice, too."""
+        return min((decision for block in self.shown for decision in block),
+                   key=lambda decision: decision.severity)  # fmt: skip
 
 
 def decide(
@@ -95,83 +142,100 @@ def decide(
     bounds lie inside; with two sides both must (two one-sided tests). Otherwise ``inconclusive``.
     With ``point`` the value alone decides.
     """
-    contrasts = [contrast for block in blocks for contrast in block.contrasts]
-    levels = Levels(confidence, 1, 1)
-    own = outcomes(contrasts, confidence=levels.own)
-    measured = [outcome for outcome in own if isinstance(outcome, Estimate)]
-    kept: list[Block] = []
-    tests = position = 0
+    level = Levels(confidence, 1, 1).own
+    measured: list[tuple[Block, Bounds]] = []
+    tests = 0
     for block in blocks:
-        mine = own[position : position + len(block.contrasts)]
-        position += len(block.contrasts)
-        kept.append(_without_absent(block, mine))
+        own = bounds(block.contrasts, confidence=level)
+        if np.isnan(own.value).any():
+            block, own = _measurable(block, own)
+        measured.append((block, own))
         # All pairs come in both orders, so that each side of a region is there once already.
         sides = 1 if block.all_pairs or not region.two_sided else 2
-        tests += sides * len(kept[-1].contrasts)
+        tests += sides * len(block.contrasts)
     levels = Levels(confidence, tests, looks)
-    kept_contrasts = [contrast for block in kept for contrast in block.contrasts]
-    decisions = [
-        _by_own(contrast, mine, region, point=point)
-        for contrast, mine in zip(kept_contrasts, measured, strict=True)
-    ]
-    if not point:
-        # What passes by its own bounds cannot fail by wider ones.
-        rest = [i for i, d in enumerate(decisions) if d.status is not Status.PASS]
-        for i, decision in zip(
-            rest, with_family([decisions[i] for i in rest], levels), strict=True
-        ):
-            low, high = decision.family_low, decision.family_high
-            failed = low is not None and high is not None and region.excludes(low, high)
-            decisions[i] = replace(decision, status=Status.FAIL) if failed else decision
-    iterator = iter(decisions)
-    return Decided(
-        tuple((block, tuple(itertools.islice(iterator, len(block.contrasts)))) for block in kept),
-        levels,
+    judged = [_judged(block, own, region, levels, point=point) for block, own in measured]
+    shown = [_shown(one, levels, point=point) for one in judged]
+    return Decided(tuple(judged), tuple(shown), levels, point)
+
+
+def _judged(block: Block, own: Bounds, region: Region, levels: Levels, *, point: bool) -> Judged:
+    margin = np.minimum(
+        own.value - region.low if region.low is not None else np.inf,
+        region.high - own.value if region.high is not None else np.inf,
     )
-
-
-def with_family(decisions: Sequence[Decision], levels: Levels) -> list[Decision]:
-    """Return the decisions with their simultaneous bounds, computed in one batch."""
-    if levels.family == levels.own:
-        return [replace(d, family_low=d.low, family_high=d.high) for d in decisions]
-    found = outcomes([d.contrast for d in decisions], confidence=levels.family)
-    bounds = [interval(outcome) for outcome in found if isinstance(outcome, Estimate)]
-    return [
-        replace(decision, family_low=low, family_high=high)
-        for decision, (low, high) in zip(decisions, bounds, strict=True)
-    ]
-
-
-def _without_absent(block: Block, own: Sequence[Estimate | Absent]) -> Block:
-    """Set contrasts without a number aside (a ratio to 0), slice by slice."""
-    if all(isinstance(outcome, Estimate) for outcome in own):
-        return block
-    kept = tuple(
-        contrast for contrast, outcome in zip(block.contrasts, own, strict=True)
-        if isinstance(outcome, Estimate)
-    )  # fmt: skip
-    spoken = {contrast.slice for contrast in kept}
-    listed: dict[object, Aside] = {}
-    for contrast, outcome in zip(block.contrasts, own, strict=True):
-        if isinstance(outcome, Absent) and contrast.slice not in spoken:
-            n = None if isinstance(contrast.ours, Absent) else math.ceil(contrast.ours.n - 1e-9)
-            listed[contrast.slice] = Aside(
-                contrast.metric, contrast.slice, n, "listed", outcome.reason
-            )
-    reasons = [outcome.reason for outcome in own if isinstance(outcome, Absent)]
-    return replace(
-        block, contrasts=kept, asides=(*block.asides, *listed.values()),
-        empty=block.empty if kept else reasons[0],
-    )  # fmt: skip
-
-
-def _by_own(contrast: Contrast, own: Estimate, region: Region, *, point: bool) -> Decision:
-    low, high = interval(own)
+    margin = np.broadcast_to(margin, own.value.shape)
     if point:
-        status = Status.PASS if region.holds(own.value) else Status.FAIL
-    else:
-        status = Status.PASS if region.contains(low, high) else Status.INCONCLUSIVE
-    return Decision(contrast, own, low, high, None, None, region.margin(own.value), status)
+        ranks = np.where(accepted(region, own.value, own.value), 2, 0)
+        return Judged(block, own, margin, ranks, own)
+    ranks = np.where(accepted(region, own.low, own.high), 2, 1)
+    # What passes by its own bounds cannot fail by wider ones.
+    rest = np.flatnonzero(ranks == 1)
+    family = bounds(block.contrasts.take(rest), confidence=levels.family)
+    ranks[rest[refused(region, family.low, family.high)]] = 0
+    return Judged(block, own, margin, ranks, family)
+
+
+def _shown(judged: Judged, levels: Levels, *, point: bool) -> tuple[Decision, ...]:
+    """Return the worst contrast of each slice, as the metrics themselves estimate it."""
+    which = judged.worst_of_slices()
+    contrasts = judged.block.contrasts.take(np.array(which, np.intp))
+    own = outcomes(contrasts, confidence=levels.own)
+    family = own
+    if not point and levels.family != levels.own:
+        family = outcomes(contrasts, confidence=levels.family)
+    decisions: list[Decision] = []
+    for number, (k, mine, theirs) in enumerate(zip(which, own, family, strict=True)):
+        where = contrasts.labels[contrasts.ours[number]]
+        if not isinstance(mine, Estimate) or not isinstance(where, Slice):
+            continue
+        decisions.append(
+            Decision(
+                contrasts.metric,
+                where,
+                None if contrasts.theirs is None else contrasts.labels[contrasts.theirs[number]],
+                mine,
+                *interval(mine),
+                *((None, None) if point else interval(theirs)),
+                float(judged.margin[k]),
+                RANKED[judged.ranks[k]],
+            )
+        )
+    return tuple(decisions)
+
+
+def accepted(region: Region, low: Any, high: Any) -> NDArray[np.bool_]:
+    """Say of each interval whether it lies inside."""
+    return np.broadcast_to(region.reaches_low(low) & region.reaches_high(high), np.shape(low))
+
+
+def refused(region: Region, low: Any, high: Any) -> NDArray[np.bool_]:
+    """Say of each interval whether nothing of it lies inside."""
+    reached = region.reaches_low(high) & region.reaches_high(low)
+    return ~np.broadcast_to(reached, np.shape(low))
+
+
+def _measurable(block: Block, own: Bounds) -> tuple[Block, Bounds]:
+    """Set contrasts without a number aside (a ratio to 0), and with them the slices left out."""
+    there = ~np.isnan(own.value)
+    kept = block.contrasts.take(there)
+    spoken = set(kept.ours.tolist())
+    gone = np.flatnonzero(~there)
+    reasons = outcomes(block.contrasts.take(gone), confidence=0.9)
+    listed: dict[int, Aside] = {}
+    for position, outcome in zip(block.contrasts.ours[gone].tolist(), reasons, strict=True):
+        where, sample = block.contrasts.labels[position], block.contrasts.samples[position]
+        if position in spoken or not isinstance(where, Slice) or not isinstance(outcome, Absent):
+            continue
+        n = None if isinstance(sample, Absent) else math.ceil(sample.n - 1e-9)
+        listed[position] = Aside(kept.metric, where, n, "listed", outcome.reason)
+    empty = block.empty
+    if not len(kept):
+        empty = next(outcome.reason for outcome in reasons if isinstance(outcome, Absent))
+    return (
+        replace(block, contrasts=kept, asides=(*block.asides, *listed.values()), empty=empty),
+        Bounds(own.value[there], own.low[there], own.high[there]),
+    )
 
 
 def _finite(value: float | None) -> float | None:

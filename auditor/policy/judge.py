@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from auditor.errors import AuditorError
 from auditor.evidence import Slice, SliceBound, Status, worst
-from auditor.metrics import METRICS, split_parameter
+from auditor.metrics import METRICS, ReferenceSlice, split_parameter
 from auditor.policy.contrasts import Aside, Block, blocks_of
-from auditor.policy.decide import Decided, Decision, decide, with_family
+from auditor.policy.decide import Decided, Decision, Judged, decide
 from auditor.policy.material import Library, Material
 from auditor.policy.region import Region
 from auditor.policy.schema import Defaults, Rule
@@ -17,8 +19,6 @@ from auditor.policy.sentences import reason_of
 from auditor.stats import Family
 
 __all__ = ["Case", "Judgement", "open_case"]
-
-_RANK = {Status.FAIL: 0, Status.INCONCLUSIVE: 1, Status.PASS: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +47,25 @@ class Case:
     looks: int
     blocks: tuple[Block, ...] = ()
     stop: Judgement | None = None
-    slices: frozenset[Slice] = field(default_factory=frozenset)
+    slices: frozenset[ReferenceSlice] = field(default_factory=frozenset)
 
     def judge(self, *, without: Collection[Slice] = ()) -> Judgement:
         """Judge the rule, less the contrasts of the slices that a waiver sets aside."""
         if self.stop is not None:
             return self.stop
-        point = self.rule.decide == "point"
-        blocks = [_less(block, without) for block in self.blocks]
         decided = decide(
-            blocks, self.region, confidence=self.confidence, looks=self.looks, point=point
-        )
+            [_less(block, without) for block in self.blocks], self.region,
+            confidence=self.confidence, looks=self.looks, point=self.rule.decide == "point",
+        )  # fmt: skip
         gaps = list(self.material.gaps)
         gaps += [
-            f"{block.name}: {block.empty}"
-            for (block, decisions), before in zip(decided.blocks, self.blocks, strict=True)
-            if not decisions and not (without and before.contrasts)
+            f"{judged.block.name}: {judged.block.empty}"
+            for judged, before in zip(decided.blocks, self.blocks, strict=True)
+            if not judged.ranks.size and not (without and len(before.contrasts))
         ]
-        statuses = [decision.status for decision in decided.decisions]
+        statuses = decided.statuses()
         status = worst([*statuses, Status.NOT_EVALUATED] if gaps or not statuses else statuses)
-        reason, required = reason_of(status, decided, self.region, gaps, point=point)
+        reason, required = reason_of(status, decided, self.region, gaps)
         if self.looks > self.rule.looks:
             reason += (
                 f" (this is look {self.looks} where {self.rule.looks} were declared; the error of "
@@ -75,7 +74,7 @@ class Case:
         return Judgement(
             status,
             reason,
-            tuple(_bounds(decided, point=point)),
+            tuple(_bounds(decided)),
             required,
             not statuses and not gaps,
         )
@@ -106,51 +105,45 @@ def open_case(rule: Rule, defaults: Defaults, library: Library, looks: int | Non
     except AuditorError as error:
         reason = f"the statistics that the findings name cannot be read: {error}"
         return replace(case, stop=Judgement(Status.ERROR, reason))
-    slices = frozenset(contrast.slice for block in blocks for contrast in block.contrasts)
+    slices = frozenset(
+        block.contrasts.labels[position]
+        for block in blocks
+        for position in np.unique(block.contrasts.ours).tolist()
+    )
     return replace(case, blocks=tuple(blocks), slices=slices)
 
 
 def _less(block: Block, without: Collection[Slice]) -> Block:
-    if not without:
-        return block
-    kept = tuple(
-        contrast for contrast in block.contrasts
-        if contrast.slice not in without and contrast.reference not in without
-    )  # fmt: skip
-    return replace(block, contrasts=kept)
+    return replace(block, contrasts=block.contrasts.without(without)) if without else block
 
 
-def _bounds(decided: Decided, *, point: bool) -> list[SliceBound]:
+def _bounds(decided: Decided) -> list[SliceBound]:
     """Return one entry a slice: its worst contrast, or why it decides nothing."""
-    places: dict[tuple[Family, str], list[tuple[Block, Sequence[Decision]]]] = {}
-    for block, decisions in decided.blocks:
+    places: dict[tuple[Family, str], list[tuple[Judged, tuple[Decision, ...]]]] = {}
+    for judged, shown in zip(decided.blocks, decided.shown, strict=True):
         # The two rates of equalized odds share a slice; the columns of a table do not.
-        key = (block.family, block.metric.partition("[")[2])
-        places.setdefault(key, []).append((block, decisions))
-    entries: list[Decision | Aside] = []
+        key = (judged.block.family, judged.block.contrasts.metric.partition("[")[2])
+        places.setdefault(key, []).append((judged, shown))
+    bounds: list[SliceBound] = []
     for group in places.values():
-        entry_of: dict[Slice, Decision | Aside] = {}
-        for block, decisions in group:
-            for decision in decisions:
-                found = entry_of.get(decision.contrast.slice)
-                if not isinstance(found, Decision) or _severity(decision) < _severity(found):
-                    entry_of[decision.contrast.slice] = decision
-            for aside in block.asides:
-                entry_of.setdefault(aside.slice, aside)
-        order = dict.fromkeys(where for block, _ in group for where in block.slices)
-        entries += [entry_of[where] for where in order if where in entry_of]
-    shown = [entry for entry in entries if isinstance(entry, Decision)]
-    complete = iter(shown if point else with_family(shown, decided.levels))
-    return [
-        next(complete).bound()
-        if isinstance(entry, Decision)
-        else SliceBound(
-            slice=entry.slice, metric=entry.metric, n=entry.n, decision=entry.decision,
-            reason=entry.reason,
-        )
-        for entry in entries
-    ]  # fmt: skip
-
-
-def _severity(decision: Decision) -> tuple[int, float]:
-    return (_RANK[decision.status], decision.margin)
+        worst_of: dict[Slice, Decision] = {}
+        aside_of: dict[Slice, Aside] = {}
+        for judged, shown in group:
+            for decision in shown:
+                found = worst_of.get(decision.slice)
+                if found is None or decision.severity < found.severity:
+                    worst_of[decision.slice] = decision
+            for aside in judged.block.asides:
+                aside_of.setdefault(aside.slice, aside)
+        for where in dict.fromkeys(where for judged, _ in group for where in judged.block.slices):
+            if where in worst_of:
+                bounds.append(worst_of[where].bound())
+            elif where in aside_of:
+                aside = aside_of[where]
+                bounds.append(
+                    SliceBound(
+                        slice=where, metric=aside.metric, n=aside.n, decision=aside.decision,
+                        reason=aside.reason,
+                    )
+                )  # fmt: skip
+    return bounds

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import NamedTuple
 
-from auditor.evidence import Estimate, Slice
-from auditor.metrics import scaled
-from auditor.policy.contrasts import Contrast, interval, outcomes
-from auditor.policy.decide import Decided, Decision
+import numpy as np
+from numpy.typing import NDArray
+
+from auditor.evidence import Status
+from auditor.metrics import Absent, Sample
+from auditor.policy.bounds import Contrasts, bounds
+from auditor.policy.decide import RANKED, Decided, Judged, accepted, refused
 from auditor.policy.region import Region
 
 __all__ = ["required_records"]
@@ -27,116 +30,136 @@ def required_records(decided: Decided, region: Region) -> tuple[int, int] | None
     will show that one of them fails; if all lie inside, that all of them pass. ``None`` means that
     no number would: a value lies on the border, or a numerical error does not shrink with n.
     """
-    decisions = decided.decisions
-    outside = [d for d in decisions if not region.holds(d.estimate.value)]
-    if outside:
-        factor = _least_factor(outside, region, decided.levels.family, fails=True)
+    outside = [~accepted(region, j.own.value, j.own.value) for j in decided.blocks]
+    fails = any(which.any() for which in outside)
+    if fails:
+        factor = _first_fail(
+            [_picked(j, which, region, fails=True) for j, which in zip(decided.blocks, outside,
+                                                                       strict=True)],
+            region, decided.levels.family,
+        )  # fmt: skip
     else:
-        undecided = [d for d in decisions if not region.contains(d.low, d.high)]
-        if any(region.margin(d.estimate.value) <= 1e-12 for d in undecided):
+        undecided = [j.ranks == RANKED.index(Status.INCONCLUSIVE) for j in decided.blocks]
+        if any((j.margin[which] <= 1e-12).any() for j, which in zip(decided.blocks, undecided,
+                                                                    strict=True)):  # fmt: skip
             return None
-        factor = _least_factor(undecided, region, decided.levels.own, fails=False)
+        factor = _last_pass(
+            [_picked(j, which, region, fails=False) for j, which in zip(decided.blocks, undecided,
+                                                                        strict=True)],
+            region, decided.levels.own,
+        )  # fmt: skip
     if factor is None:
         return None
     there = _records(decided)
     return max(there + 1, math.ceil(factor * there)), there
 
 
-def _least_factor(
-    candidates: Sequence[Decision], region: Region, confidence: float, *, fails: bool
-) -> float | None:
-    """Return the least factor at which one of the candidates fails, or all of them pass.
+class _Picked(NamedTuple):
+    """Contrasts of one block, those that matter most first: a guess says which they are."""
 
-    Intervals shrink with the root of n, which picks the few candidates that matter; those are
-    then tried at many factors in one batch. A pass is tried on all candidates at the end.
+    contrasts: Contrasts
+    guess: NDArray[np.float64]
+
+
+def _picked(
+    judged: Judged, which: NDArray[np.bool_], region: Region, *, fails: bool
+) -> _Picked:  # fmt: skip
+    """Guess the factor: the square of the half-width over the distance to the border.
+
+    Intervals shrink with the root of n. The first to fail has the least factor, the last to pass
+    the greatest.
     """
-    guessed = sorted(candidates, key=lambda d: _guess(d, region, fails=fails), reverse=not fails)
-    tried = guessed[:_CANDIDATES]
-    rest = guessed[_CANDIDATES:]
-    while True:
-        factor = _search([d.contrast for d in tried], region, confidence, fails=fails)
-        if factor is None or fails or not rest:
-            return factor
-        missing = [
-            d for d, held in zip(rest, _held([d.contrast for d in rest], region, confidence,
-                                             [factor], fails=False), strict=True) if not held[0]
-        ]  # fmt: skip
-        if not missing:
-            return factor
-        tried, rest = [*tried, *missing], [d for d in rest if d not in missing]
+    value, low, high = (array[which] for array in judged.own)
+    guess = np.zeros(value.shape)
+    for limit, width, beyond in (
+        (region.low, high - value if fails else value - low, -1),
+        (region.high, value - low if fails else high - value, 1),
+    ):
+        if limit is not None:
+            squares = (width / np.maximum(np.abs(value - limit), 1e-12)) ** 2
+            counts = np.sign(value - limit) == beyond if fails else np.ones(value.shape, bool)
+            guess = np.maximum(guess, np.where(counts, squares, 0.0))
+    order = np.argsort(guess if fails else -guess, kind="stable")
+    return _Picked(judged.block.contrasts.take(np.flatnonzero(which)[order]), guess[order])
+
+
+def _first_fail(picked: Sequence[_Picked], region: Region, level: float) -> float | None:
+    """Return the least factor at which one of the contrasts fails."""
+    factors = [
+        _search(_head(p.contrasts, _CANDIDATES), region, level, fails=True)
+        for p in picked if len(p.contrasts)
+    ]  # fmt: skip
+    return min((factor for factor in factors if factor is not None), default=None)
+
+
+def _last_pass(picked: Sequence[_Picked], region: Region, level: float) -> float | None:
+    """Return the least factor at which all of the contrasts pass."""
+    worst = 1.0
+    for contrasts, _ in picked:
+        remaining = contrasts
+        while len(remaining):
+            factor = _search(_head(remaining, _CANDIDATES), region, level, fails=False)
+            if factor is None:
+                return None
+            worst = max(worst, factor)
+            rest = remaining.take(np.arange(min(_CANDIDATES, len(remaining)), len(remaining)))
+            if not len(rest):
+                break
+            at = bounds(rest.grown([worst]), confidence=level)
+            remaining = rest.take(~accepted(region, at.low, at.high))
+    return worst
+
+
+def _head(contrasts: Contrasts, count: int) -> Contrasts:
+    return contrasts.take(np.arange(min(count, len(contrasts))))
 
 
 def _search(
-    contrasts: Sequence[Contrast], region: Region, confidence: float, *, fails: bool
-) -> float | None:
-    enough = any if fails else all
+    contrasts: Contrasts, region: Region, level: float, *, fails: bool
+) -> float | None:  # fmt: skip
+    """Return the least factor, up to 2²⁰, at which any fails, or all pass.
+
+    First by doubling, then on two ever finer grids; each is one batch.
+    """
+
+    def first(factors: Sequence[float]) -> int | None:
+        _, low, high = bounds(contrasts.grown(factors), confidence=level)
+        held = refused(region, low, high) if fails else accepted(region, low, high)
+        rows = held.reshape(len(factors), -1)
+        enough = rows.any(axis=1) if fails else rows.all(axis=1)
+        return int(enough.argmax()) if enough.any() else None
+
     doublings = [2.0**k for k in range(_DOUBLINGS + 1)]
-    held = _held(contrasts, region, confidence, doublings, fails=fails)
-    high = next((f for i, f in enumerate(doublings) if enough(row[i] for row in held)), None)
-    if high is None or high == 1.0:
-        return high
-    low = high / 2
+    found = first(doublings)
+    if not found:
+        return None if found is None else 1.0
+    low, step = doublings[found - 1], doublings[found - 1]
     for _ in range(2):
-        grid = [low + (high - low) * step / _STEPS for step in range(1, _STEPS + 1)]
-        held = _held(contrasts, region, confidence, grid, fails=fails)
-        high = next(
-            f for i, f in enumerate(grid) if enough(row[i] for row in held) or f == grid[-1]
-        )
-        low = high - (grid[1] - grid[0])
-    return high
-
-
-def _held(
-    contrasts: Sequence[Contrast], region: Region, confidence: float, factors: Sequence[float],
-    *, fails: bool,
-) -> list[list[bool]]:  # fmt: skip
-    """Say for each contrast and factor whether it would fail, or pass, as wanted."""
-    grown = [_grown(contrast, factor) for contrast in contrasts for factor in factors]
-    held = [
-        isinstance(o, Estimate)
-        and (region.excludes(*interval(o)) if fails else region.contains(*interval(o)))
-        for o in outcomes(grown, confidence=confidence)
-    ]
-    width = len(factors)
-    return [held[i : i + width] for i in range(0, len(held), width)]
-
-
-def _grown(contrast: Contrast, factor: float) -> Contrast:
-    theirs = None if contrast.theirs is None else scaled(contrast.theirs, factor)
-    return replace(contrast, ours=scaled(contrast.ours, factor), theirs=theirs)
-
-
-def _guess(decision: Decision, region: Region, *, fails: bool) -> float:
-    """Guess the factor: the square of the half-width over the distance to the border."""
-    value = decision.estimate.value
-    low = decision.family_low if fails else decision.low
-    high = decision.family_high if fails else decision.high
-    factors = [0.0]
-    if region.low is not None and not (fails and value >= region.low):
-        width = (high or 0.0) - value if fails else value - (low or 0.0)
-        factors.append((width / max(abs(value - region.low), 1e-12)) ** 2)
-    if region.high is not None and not (fails and value <= region.high):
-        width = value - (low or 0.0) if fails else (high or 0.0) - value
-        factors.append((width / max(abs(value - region.high), 1e-12)) ** 2)
-    return max(factors)
+        step /= _STEPS
+        found = first([low + step * k for k in range(1, _STEPS + 1)])
+        low += step * (_STEPS - 1 if found is None else found)
+    return low + step
 
 
 def _records(decided: Decided) -> int:
     """Return the records of the judged slices, of the largest family."""
-    families: dict[object, dict[tuple[str, Slice], float]] = {}
-    most = 0.0
-    for block, decisions in decided.blocks:
+    families: dict[object, float] = {}
+    for judged in decided.blocks:
+        contrasts = judged.block.contrasts
+        if not len(contrasts):
+            continue
+        n = np.array([_n(sample) for sample in contrasts.samples])
+        # Everybody else are the others of the family, so that one contrast holds them all.
+        if contrasts.theirs is not None and "rest" in contrasts.labels:
+            records = float((n[contrasts.ours] + n[contrasts.theirs]).max())
+        else:
+            pairs = () if contrasts.theirs is None else (contrasts.theirs,)
+            records = float(n[np.unique(np.concatenate([contrasts.ours, *pairs]))].sum())
         # The two rates of equalized odds add up; the columns of a table are the same records.
-        place = families.setdefault((block.family, block.metric.partition("[")[2]), {})
-        for decision in decisions:
-            contrast = decision.contrast
-            place[contrast.metric, contrast.slice] = _n(contrast.ours)
-            if isinstance(contrast.reference, Slice):
-                place[contrast.metric, contrast.reference] = _n(contrast.theirs)
-            elif contrast.reference is not None:
-                most = max(most, _n(contrast.ours) + _n(contrast.theirs))
-    return math.ceil(max([most, *(sum(place.values()) for place in families.values())]) - 1e-9)
+        place = (judged.block.family, contrasts.metric.partition("[")[2])
+        families[place] = families.get(place, 0.0) + records
+    return math.ceil(max(families.values()) - 1e-9)
 
 
-def _n(sample: object) -> float:
-    return float(getattr(sample, "n", 0.0))
+def _n(sample: Sample) -> float:
+    return 0.0 if isinstance(sample, Absent) else float(sample.n)

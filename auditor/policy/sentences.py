@@ -13,40 +13,39 @@ __all__ = ["number", "percent", "reason_of"]
 
 
 def reason_of(
-    status: Status, decided: Decided, region: Region, gaps: Sequence[str], *, point: bool
+    status: Status, decided: Decided, region: Region, gaps: Sequence[str]
 ) -> tuple[str, int | None]:
     """Say why a rule has its status, and how many records would decide it where that is open."""
-    decisions = decided.decisions
     gap = "; ".join(gaps[:3]) + (f" and {len(gaps) - 3} more" if len(gaps) > 3 else "")
-    if not decisions:
+    if not decided.count():
         return f"nothing to judge: {gap or 'no slice'}", None
     required: int | None = None
     match status:
         case Status.FAIL:
-            text = _failed(decided, region, point=point)
+            text = _failed(decided, region)
         case Status.INCONCLUSIVE:
             text, required = _open(decided, region)
         case _:
-            text = _passed(decided, region, point=point)
+            text = _passed(decided, region)
     return f"{text}; not judged: {gap}" if gaps else text, required
 
 
-def _failed(decided: Decided, region: Region, *, point: bool) -> str:
-    failed = [d for d in decided.decisions if d.status is Status.FAIL]
-    worst = min(failed, key=lambda d: d.margin)
-    text = f"{_what(worst)} is {_value(worst, own=point)}: outside {region}"
-    text += _basis(worst, point=point) or _confidence(decided)
-    if len(failed) > 1:
-        others = len(failed) - 1
-        text += f"; {others} more of {len(decided.decisions)} {'is' if others == 1 else 'are'}"
+def _failed(decided: Decided, region: Region) -> str:
+    worst = decided.worst()
+    text = f"{_what(worst)} is {_value(worst, own=decided.point)}: outside {region}"
+    text += _basis(worst, point=decided.point) or _confidence(decided, worst)
+    if others := decided.count(Status.FAIL) - 1:
+        text += f"; {others} more of {decided.count()} {'is' if others == 1 else 'are'}"
     return text
 
 
-def _passed(decided: Decided, region: Region, *, point: bool) -> str:
-    worst = min(decided.decisions, key=lambda d: d.margin)
-    count = len(decided.decisions)
+def _passed(decided: Decided, region: Region) -> str:
+    worst = decided.worst()
     text = f"{_what(worst)} is {_value(worst, own=True)}: inside {region}"
-    text += _basis(worst, point=point) or (f" with confidence {percent(decided.levels.confidence)}")
+    text += _basis(worst, point=decided.point) or (
+        f" with confidence {percent(decided.levels.confidence)}"
+    )
+    count = decided.count()
     return f"{text}; it is the nearest to the border of {count}" if count > 1 else text
 
 
@@ -58,8 +57,7 @@ def _basis(decision: Decision, *, point: bool) -> str:
 
 
 def _open(decided: Decided, region: Region) -> tuple[str, int | None]:
-    undecided = [d for d in decided.decisions if d.status is Status.INCONCLUSIVE]
-    worst = min(undecided, key=lambda d: d.margin)
+    worst = decided.worst()
     text = f"{_what(worst)} is {_value(worst, own=True)}: neither inside nor outside {region}"
     if (needed := required_records(decided, region)) is None:
         return f"{text}; no number of records would decide it at the observed values", None
@@ -69,13 +67,12 @@ def _open(decided: Decided, region: Region) -> tuple[str, int | None]:
 
 
 def _what(decision: Decision) -> str:
-    contrast = decision.contrast
-    text = contrast.metric
-    if contrast.slice or contrast.reference is not None:
-        text += f" of {contrast.slice}"
-    if isinstance(contrast.reference, Slice):
-        return f"{text} against {contrast.reference}"
-    return text if contrast.reference is None else f"{text} against everybody else"
+    text = decision.metric
+    if decision.slice or decision.reference is not None:
+        text += f" of {decision.slice}"
+    if isinstance(decision.reference, Slice):
+        return f"{text} against {decision.reference}"
+    return text if decision.reference is None else f"{text} against everybody else"
 
 
 def _value(decision: Decision, *, own: bool) -> str:
@@ -87,12 +84,12 @@ def _value(decision: Decision, *, own: bool) -> str:
     return f"{number(decision.estimate.value)} [{number(low)}, {number(high)}]"
 
 
-def _confidence(decided: Decided) -> str:
+def _confidence(decided: Decided, worst: Decision) -> str:
     levels = decided.levels
     confidence = percent(levels.confidence)
     if levels.tests * levels.looks == 1:
         return f" with confidence {confidence}"
-    noun = "comparisons" if decided.decisions[0].contrast.reference is not None else "bounds"
+    noun = "comparisons" if worst.reference is not None else "bounds"
     text = f" with simultaneous confidence {confidence} over {levels.tests} {noun}"
     return f"{text} and {levels.looks} looks" if levels.looks > 1 else text
 

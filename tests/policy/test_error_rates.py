@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 Make = Callable[..., LoadedPolicy]
 
-TRIALS = 500
+TRIALS = 1_000
 
 
 def share(
@@ -55,10 +55,10 @@ def test_a_group_on_the_border_is_accused_in_at_most_5_percent(
 def test_a_group_on_the_border_passes_in_at_most_5_percent(
     runs: SimpleNamespace, policy: Make
 ) -> None:
-    # Beyond the border by nothing: every pass is a false one.
-    assert share(runs, policy(), [0.2399, 0.3], 2_000, Status.PASS) <= 0.06
+    # On the border every pass is as false as it can be; each of two sides needs its own 5 percent.
+    assert share(runs, policy(), [0.24, 0.3], 2_000, Status.PASS) <= 0.065
     two_sided = policy(metric="selection_rate_difference", accept='"-0.1 .. 0.1"')
-    assert share(runs, two_sided, [0.2, 0.3001], 2_000, Status.PASS) <= 0.06
+    assert share(runs, two_sided, [0.2, 0.3], 2_000, Status.PASS) <= 0.065
 
 
 def test_rates_of_20_and_30_percent_are_told_apart_at_500_records(
