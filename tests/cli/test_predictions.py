@@ -31,7 +31,9 @@ def compas(tmp_path: Path) -> Path:
     frame = pd.read_csv(COMPAS)
     frame["high"] = (frame.decile_score >= 5).astype(int)
     path = tmp_path / "compas.csv"
-    frame[["race", "sex", "age", "two_year_recid", "decile_score", "high"]].to_csv(path, index=False)
+    frame[["race", "sex", "age", "two_year_recid", "decile_score", "high"]].to_csv(
+        path, index=False
+    )
     return path
 
 
@@ -237,9 +239,9 @@ def test_an_out_that_is_not_empty_is_refused(auditor: Auditor, table: Path) -> N
 
 def test_column_names_and_values_may_be_odd(auditor: Auditor, tmp_path: Path) -> None:
     path = tmp_path / "odd.parquet"
-    pd.DataFrame(
-        {'se"x, or select': ["a'b", "c\nd", "007"] * 40, "p'": [0, 1, 1] * 40}
-    ).to_parquet(path)
+    pd.DataFrame({'se"x, or select': ["a'b", "c\nd", "007"] * 40, "p'": [0, 1, 1] * 40}).to_parquet(
+        path
+    )
     done = auditor("predictions", path, "--prediction", "p'", "--sensitive", 'se"x', "--json")
     assert done.code == 2
     frame = pd.read_parquet(path).rename(columns={'se"x, or select': 'se"x'})

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import shap
 import torch
+
 from auditor import InputError
 from auditor.explain import explain
 

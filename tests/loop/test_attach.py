@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
 from auditor import Audit, GateClosed, InputError
 from auditor.metrics.attributions import LOSSES
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from .conftest import World, make_model, make_world
 
@@ -215,7 +216,9 @@ def test_what_cannot_be_attached_says_what_would_be_valid(
         audit.data(train=world.frame, **DATA)
         with pytest.raises(InputError, match=message):
             audit.attach(
-                model, torch.optim.SGD(model.parameters()), world.loader() if loader is None else loader,
+                model,
+                torch.optim.SGD(model.parameters()),
+                world.loader() if loader is None else loader,
                 criterion,
             )
         if isinstance(criterion, torch.nn.Module):
@@ -307,8 +310,6 @@ def test_state_goes_through_a_checkpoint(world: World) -> None:
         )
         if state is not None:
             audit.load_state_dict(state)
-        for x, y in list(loader)[loader_part]:
-            pass
         for position, (x, y) in enumerate(loader):
             if position in range(*loader_part.indices(len(loader))):
                 criterion(model(x), y)

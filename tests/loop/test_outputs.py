@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from auditor import InputError
 from auditor.loop.criterion import as_criterion, record_losses
 from auditor.loop.outputs import read_labels, read_outputs
