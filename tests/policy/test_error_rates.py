@@ -65,9 +65,9 @@ def test_rates_of_20_and_30_percent_are_told_apart_at_500_records(
     runs: SimpleNamespace, policy: Make
 ) -> None:
     made = policy(metric="selection_rate_difference", accept='"<= 0"')
-    assert share(runs, made, [0.2, 0.3], 500, Status.FAIL) >= 0.9
-    assert share(runs, policy(), [0.2, 0.3], 500, Status.FAIL) >= 0.3
-    assert share(runs, policy(), [0.2, 0.3], 500, Status.PASS) <= 0.01
+    assert share(runs, made, [0.2, 0.3], 500, Status.FAIL, trials=300) >= 0.9
+    assert share(runs, policy(), [0.2, 0.3], 500, Status.FAIL, trials=300) >= 0.3
+    assert share(runs, policy(), [0.2, 0.3], 500, Status.PASS, trials=300) <= 0.01
 
 
 def test_four_looks_with_the_error_split_accuse_in_at_most_5_percent(
