@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -28,3 +29,23 @@ def shared_data() -> Path:
     if not _SHARED.is_dir():
         pytest.skip("../shared/data is not here")
     return _SHARED
+
+
+@pytest.fixture(scope="session")
+def adult() -> pd.DataFrame:
+    """Adult with labels, and predictions and scores by a rule; nobody changes it."""
+    from auditor.datasets.adult import load_adult
+
+    frame = load_adult()
+    score = frame["education-num"] * 100 + frame["hours-per-week"] + frame["age"] // 10
+    married = frame["marital-status"] == "Married-civ-spouse"
+    return pd.DataFrame(
+        {
+            "sex": frame["sex"].astype(str),
+            "race": frame["race"].astype(str),
+            "age": frame["age"],
+            "y": (frame["income"] == ">50K").astype(int),
+            "score": score + 300 * married,
+            "predicted": (score + 300 * married >= 1_300).astype(int),
+        }
+    )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -37,7 +38,7 @@ def count(batch: list[Row]) -> SliceTable:
 
 def split(batch: list[Row], cuts: list[int]) -> list[list[Row]]:
     edges = [0, *sorted(min(cut, len(batch)) for cut in cuts), len(batch)]
-    return [batch[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [batch[a:b] for a, b in itertools.pairwise(edges)]
 
 
 def test_the_cells_by_hand() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from typing import Any
@@ -85,7 +86,7 @@ def test_any_split_into_batches_gives_the_same_counts(
     batch: list[Row], grid: ScoreGrid, cuts: list[int], random: Any
 ) -> None:
     edges = [0, *sorted(min(cut, len(batch)) for cut in cuts), len(batch)]
-    parts = [count(batch[a:b], grid) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [count(batch[a:b], grid) for a, b in itertools.pairwise(edges)]
     random.shuffle(parts)
     merged = ScoreCounts.zero(GROUPS, grid)
     for part in parts:
