@@ -35,7 +35,7 @@ def _failed(decided: Decided, region: Region) -> str:
     text = f"{_what(worst)} is {_value(worst, own=decided.point)}: outside {region}"
     text += _basis(worst, point=decided.point) or _confidence(decided, worst)
     if others := decided.count(Status.FAIL) - 1:
-        text += f"; {others} more of {decided.count()} {'is' if others == 1 else 'are'}"
+        text += f"; {others} more of {decided.count()} lie{'s' if others == 1 else ''} outside"
     return text
 
 
@@ -77,6 +77,8 @@ def _what(decision: Decision) -> str:
 
 def _value(decision: Decision, *, own: bool) -> str:
     """Write the value and the bounds that matter, which are one-sided each."""
+    if decision.estimate.method == "census":
+        return number(decision.estimate.value)
     low, high = (
         (decision.low, decision.high) if own or decision.family_low is None
         or decision.family_high is None else (decision.family_low, decision.family_high)
