@@ -69,27 +69,6 @@ class Region(Value):
         """Whether a value is accepted."""
         return self.reaches_low(value) and self.reaches_high(value)
 
-    def contains(self, low: float, high: float) -> bool:
-        """Whether the whole interval is accepted."""
-        return self.reaches_low(low) and self.reaches_high(high)
-
-    def excludes(self, low: float, high: float) -> bool:
-        """Whether nothing of the interval is accepted."""
-        return not self.reaches_low(high) or not self.reaches_high(low)
-
-    def margin(self, value: float) -> float:
-        """Return how far inside the nearest limit a value lies; negative outside.
-
-        >>> parse_region(">= 0.8").margin(0.5)
-        -0.30000000000000004
-        """
-        sides = [math.inf]
-        if self.low is not None:
-            sides.append(value - self.low)
-        if self.high is not None:
-            sides.append(self.high - value)
-        return min(sides)
-
     def within(self, low: float | None, high: float | None) -> Region:
         """Drop the limits that a quantity between ``low`` and ``high`` cannot cross.
 

@@ -87,6 +87,28 @@ def test_the_records_that_show_a_fail_are_told_as_well(runs: SimpleNamespace, po
     assert again.rule(policy()).status is Status.FAIL
 
 
+def test_of_many_slices_the_last_to_pass_says_how_many_records_it_takes(
+    runs: SimpleNamespace, policy: Make
+) -> None:
+    made = policy(metric="selection_rate", over="[group]", accept='">= 0.25"')
+    rates = {f"g{i}": (260 + i, 1000) for i in range(30)}
+    rule = runs.selected(rates).rule(made)
+    assert rule.status is Status.INCONCLUSIVE
+    assert rule.required_n is not None
+    for share, status in ((1.01, Status.PASS), (0.95, Status.INCONCLUSIVE)):
+        factor = rule.required_n * share / 30_000
+        grown = {g: (round(x * factor), round(n * factor)) for g, (x, n) in rates.items()}
+        assert runs.selected(grown).rule(made).status is status
+
+
+def test_everybody_else_counts_once_among_the_records_needed(
+    runs: SimpleNamespace, policy: Make
+) -> None:
+    rule = runs.selected({"F": (29, 100), "M": (31, 100)}).rule(policy(reference="rest"))
+    assert rule.status is Status.INCONCLUSIVE
+    assert "beside the 200 judged" in rule.reason
+
+
 def test_a_value_on_the_border_is_never_decided_by_more_records(
     runs: SimpleNamespace, policy: Make
 ) -> None:
