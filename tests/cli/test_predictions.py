@@ -24,16 +24,33 @@ def finding(document: Any, metric: str, reference: Any = None, **where: str | No
     return found[0]
 
 
-@pytest.fixture
-def compas(tmp_path: Path) -> Path:
-    if not COMPAS.exists():
-        pytest.skip("the shared data are absent")
-    frame = pd.read_csv(COMPAS)
+def compas_from_counts() -> pd.DataFrame:
+    """One row for each of the counted defendants."""
+    cells = json.loads((Path(__file__).parents[1] / "metrics" / "compas_cells.json").read_text())
+    rows = [
+        (race, sex, decile, label, count)
+        for race, by_sex in cells["deciles"].items()
+        for sex, by_label in by_sex.items()
+        for label, name in enumerate(("negative", "positive"))
+        for decile, count in enumerate(by_label[name], start=1)
+    ]
+    frame = pd.DataFrame(rows, columns=["race", "sex", "decile_score", "two_year_recid", "n"])
+    return frame.loc[frame.index.repeat(frame.n)].drop(columns="n")
+
+
+@pytest.fixture(params=["counts", "published file"])
+def compas(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    if request.param == "counts":
+        frame = compas_from_counts()
+    else:
+        if not COMPAS.exists():
+            pytest.skip("the shared data are absent")
+        frame = pd.read_csv(COMPAS)
+    assert len(frame) == 7_214
     frame["high"] = (frame.decile_score >= 5).astype(int)
     path = tmp_path / "compas.csv"
-    frame[["race", "sex", "age", "two_year_recid", "decile_score", "high"]].to_csv(
-        path, index=False
-    )
+    columns = ["race", "sex", "two_year_recid", "decile_score", "high"]
+    frame[columns].to_csv(path, index=False)
     return path
 
 
