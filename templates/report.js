@@ -1,6 +1,6 @@
-/* Not needed to read the page: opens what is folded before it is printed, and folds it again. */
+/* Not needed to read the page: opens what belongs on paper before printing, and folds it again. */
 addEventListener("beforeprint", function () {
-  document.querySelectorAll("details:not([open])").forEach(function (item) {
+  document.querySelectorAll("details.paper:not([open])").forEach(function (item) {
     item.open = true;
     item.dataset.folded = "";
   });

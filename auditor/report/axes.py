@@ -78,12 +78,13 @@ def linear_axis(
     low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
     if 0 <= low < 0.6 * high:
         low = 0.0  # near enough to zero to show it
-    if high - low < 1e-12:
-        low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
-        low = low if limits[0] is None else max(low, limits[0])
-        high = high if limits[1] is None else min(high, limits[1])
+    size = max(abs(low), abs(high))
+    if high - low < 1e-9 * max(size, 1.0):
+        room = 0.5 * size if size > 1e-9 else 0.5
+        low = low - room if limits[0] is None else max(low - room, limits[0])
+        high = high + room if limits[1] is None else min(high + room, limits[1])
     first, last, step = _round_ends(low, high)
-    marks = [round(i * step, 12) for i in range(first, last + 1)]
+    marks = [float(f"{i * step:.12g}") for i in range(first, last + 1)]
     return Axis(marks[0], marks[-1], tuple(marks), reference=reference)
 
 

@@ -1,24 +1,23 @@
 """Training seen at several looks: the metrics of every group, look by look.
 
-``findings.json`` holds the last look of a stage. The earlier ones are derived here again from the
-statistics that the ledger binds, as anybody can.
+``findings.json`` holds the last look of a stage. The earlier ones are estimated here again from
+the statistics that the ledger binds, as anybody can.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from auditor.checks import Evidence, check_from_spec
 from auditor.errors import InputError
-from auditor.evidence import Finding, Slice, Stage
+from auditor.evidence import Estimate, Slice
 from auditor.ledger import Entry, RunRecord
-from auditor.metrics import METRICS
+from auditor.metrics import METRICS, estimate, slice_samples
 from auditor.report.axes import Axis, linear_axis
 from auditor.report.charts import Line
 from auditor.report.fields import Fields
 from auditor.report.text import metric_title, over_text, shown, stage_text
-from auditor.stats import read_statistic
+from auditor.stats import Statistic, read_statistic
 
 __all__ = ["Curve", "CurveTable", "make_curves"]
 
@@ -57,25 +56,24 @@ class CurveTable:
 @dataclass(frozen=True, slots=True)
 class _Look:
     number: float
-    stage: Stage
-    findings: tuple[Finding, ...]
+    estimates: Mapping[tuple[str, Slice], Estimate]
     evidence: tuple[str, ...]
 
 
 def make_curves(record: RunRecord) -> CurveTable:
-    """Derive the curves of every check that looked more than once; none otherwise."""
+    """Estimate the curves of every check that looked more than once; none otherwise."""
     series: dict[tuple[str, str], list[Entry]] = {}
     for entry in record.ledger.entries:
         body = Fields(entry.body)
         if entry.type == "measurement" and body.number("look") is not None:
             key = (body.text("stage") or "", body.text("check", "id") or "")
             series.setdefault(key, []).append(entry)
-    several = [entries for entries in series.values() if len(entries) > 1]
+    several = {key: entries for key, entries in series.items() if len(entries) > 1}
     curves: list[Curve] = []
-    for entries in several:
+    for (stage, _), entries in several.items():
         looks = [look for entry in _evenly(entries) if (look := _look(record, entry)) is not None]
-        curves += _curves(looks, start=len(curves))
-    most = max(map(len, several), default=0)
+        curves += _curves(looks, stage, start=len(curves))
+    most = max(map(len, several.values()), default=0)
     return CurveTable(tuple(curves), looks=most, drawn=min(most, _MOST_LOOKS))
 
 
@@ -87,36 +85,42 @@ def _evenly(entries: Sequence[Entry]) -> Sequence[Entry]:
 
 
 def _look(record: RunRecord, entry: Entry) -> _Look | None:
-    """Derive the findings of one look; ``None`` where this installation does not know its check."""
+    """Estimate what is drawn of one look; ``None`` where its statistics cannot be read.
+
+    Only the rates of everybody and of single groups are estimated, because the differences and
+    intersections of many looks would take long and are not drawn.
+    """
     body = Fields(entry.body)
     digests = body.texts("statistics")
+    confidence = body.number("check", "fields", "confidence") or 0.95
+    estimates: dict[tuple[str, Slice], Estimate] = {}
     try:
-        stage = Stage(body.text("stage") or "")
-        check = check_from_spec(entry.body["check"])
-        evidence = [
-            Evidence(digest, read_statistic(record.statistic_document(digest), where=digest))
-            for digest in digests
-        ]
-    except (InputError, ValueError):
+        for digest in digests:
+            statistic = read_statistic(record.statistic_document(digest), where=digest)
+            estimates |= dict(_estimates(statistic, confidence))
+    except InputError:
         return None
-    if not evidence:
-        return None
-    findings = tuple(f for f in check.derive(evidence, stage) if _is_drawn(f))
-    return _Look(body.number("look") or 0.0, stage, findings, digests)
+    return _Look(body.number("look") or 0.0, estimates, digests) if estimates else None
 
 
-def _is_drawn(finding: Finding) -> bool:
-    return (
-        finding.metric in _METRICS
-        and finding.over is None
-        and finding.status == "measured"
-        and len(finding.slice) <= 1
-    )
+def _estimates(
+    statistic: Statistic, confidence: float
+) -> Iterator[tuple[tuple[str, Slice], Estimate]]:
+    for metric in _METRICS:
+        if METRICS.get(metric).kind != statistic.kind:
+            continue
+        for family in statistic.groups.families:
+            if len(family) > 1:
+                continue
+            for where, sample in slice_samples(metric, statistic, family).samples.items():
+                outcome = estimate(sample, confidence=confidence)
+                if isinstance(outcome, Estimate):
+                    yield (metric, where), outcome
 
 
-def _curves(looks: Sequence[_Look], *, start: int) -> Iterator[Curve]:
+def _curves(looks: Sequence[_Look], stage: str, *, start: int) -> Iterator[Curve]:
     number = start
-    attributes = sorted({name for look in looks for f in look.findings for name in f.slice})
+    attributes = sorted({name for look in looks for _, where in look.estimates for name in where})
     evidence = {digest: None for look in looks for digest in look.evidence}
     for metric in _METRICS:
         for attribute in attributes:
@@ -127,7 +131,7 @@ def _curves(looks: Sequence[_Look], *, start: int) -> Iterator[Curve]:
             yield Curve(
                 id=f"c{number}",
                 title=metric_title(metric),
-                stage=stage_text(looks[0].stage),
+                stage=stage_text(stage),
                 attribute=over_text((attribute,)),
                 lines=lines,
                 axis=_axis(metric, lines),
@@ -140,15 +144,12 @@ def _lines(looks: Sequence[_Look], metric: str, attribute: str) -> tuple[tuple[L
     points: dict[Slice, list[tuple[float, float, float | None, float | None]]] = {}
     sizes: dict[Slice, int] = {}
     for look in looks:
-        for finding in look.findings:
-            where = finding.slice
-            if finding.metric != metric or (where and where.attributes != (attribute,)):
+        for (name, where), found in look.estimates.items():
+            if name != metric or (where and where.attributes != (attribute,)):
                 continue
-            if finding.value is None:
-                continue
-            point = (look.number, finding.value, finding.low, finding.high)
+            point = (look.number, found.value, found.low, found.high)
             points.setdefault(where, []).append(point)
-            sizes[where] = finding.n or 0
+            sizes[where] = found.n
     groups = sorted((w for w in points if w), key=lambda where: -sizes[where])
     kept = [where for where in groups if where.known and sizes[where] >= _SIZABLE]
     kept = kept[: _MOST_LINES - 1]

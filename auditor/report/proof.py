@@ -125,7 +125,8 @@ def make_evidence(record: RunRecord, findings: Sequence[Finding]) -> dict[str, E
             add(digest, body.text("check", "id"), body.text("stage"), entry.seq)
     for finding in findings:
         for digest in finding.evidence:
-            add(shown(digest), shown(finding.check), str(finding.stage), None)
+            if digest not in items:
+                add(shown(digest), shown(finding.check), str(finding.stage), None)
     return items
 
 

@@ -73,8 +73,10 @@ class RuleView:
         return "counted in full" if row.certain else self._bounds(row.bound.low, row.bound.high)
 
     def family(self, row: BoundRow) -> str:
-        """Return the simultaneous bounds as text, those that are finite."""
-        return "" if row.certain else self._bounds(row.bound.family_low, row.bound.family_high)
+        """Return the simultaneous bounds as text, where they are not the slice's own."""
+        bound = row.bound
+        own, family = (bound.low, bound.high), (bound.family_low, bound.family_high)
+        return "" if row.certain or family == own else self._bounds(*family)
 
     def _bounds(self, low: float | None, high: float | None) -> str:
         if low is None and high is None:

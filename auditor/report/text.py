@@ -40,7 +40,7 @@ def shown(text: object, *, limit: int = MOST_CHARACTERS) -> str:
     """
     whole = str(text)
     kept = whole[:limit]
-    clean = "".join(map(_visible, kept)).strip()
+    clean = (kept if kept.isprintable() else "".join(map(_visible, kept))).strip()
     if len(whole) <= limit:
         return clean or ("‹blank›" if whole else "‹empty›")
     digest = hashlib.sha256(whole.encode("utf-8", "backslashreplace")).hexdigest()
