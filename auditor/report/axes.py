@@ -14,6 +14,7 @@ __all__ = ["Axis", "linear_axis", "ratio_axis"]
 _STEPS = (1.0, 2.0, 2.5, 5.0)
 _RATIOS = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 _MOST_STEPS = 4
+_FARTHEST = 1e100
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,11 @@ def linear_axis(
     >>> linear_axis([0.02, 0.37], limits=(0.0, 1.0)).ticks
     (0.0, 0.2, 0.4)
     """
-    seen = [value for value in values if value is not None and math.isfinite(value)]
+    seen = [
+        min(max(value, -_FARTHEST), _FARTHEST)
+        for value in values
+        if value is not None and math.isfinite(value)
+    ]
     if reference is not None:
         seen.append(reference)
     low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)

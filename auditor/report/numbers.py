@@ -18,6 +18,7 @@ __all__ = [
 MINUS = "\N{MINUS SIGN}"
 
 _MOST_DECIMALS = 6
+_HUGE = 1e15
 
 
 def decimals_for(widths: Iterable[float | None], *, least: int = 2) -> int:
@@ -46,7 +47,7 @@ def number_text(value: float | None, decimals: int) -> str:
         return "—"
     if math.isinf(value):
         return "∞" if value > 0 else f"{MINUS}∞"
-    if value and abs(value) < 10 ** -(_MOST_DECIMALS + 1):
+    if value and not 10 ** -(_MOST_DECIMALS + 1) <= abs(value) < _HUGE:
         return f"{value:.1e}".replace("-", MINUS)
     text = f"{value:,.{decimals}f}"
     if text.startswith("-"):

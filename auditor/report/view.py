@@ -243,7 +243,7 @@ def _summary(
         gate_sentence=gate_words,
         counts=() if verdict is None else status_counts(verdict.rules),
         worst=worst,
-        records=totals[-1] if totals else None,
+        records=totals[0] if totals else None,  # of the latest stage
         measured=measured,
         unmeasured=len(findings) - measured,
         groups=len(slices),

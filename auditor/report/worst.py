@@ -51,13 +51,18 @@ def worst_slice(verdict: Verdict, policy: PolicyText, findings: Sequence[Finding
 
 
 def largest_difference(findings: Sequence[Finding]) -> Worst | None:
-    """Return the largest difference in a rate that is certainly there, where no policy judged."""
+    """Return the difference in a rate whose interval stays furthest from none, without a policy.
+
+    It is the largest of many, and says so: its interval is not widened for the choice.
+    """
     best: tuple[float, Finding] | None = None
+    looked_at = 0
     for finding in findings:
         if not finding.metric.endswith("_rate_difference") or not finding.check.startswith("bias."):
             continue
         if finding.low is None or finding.high is None:
             continue
+        looked_at += 1
         sure = max(finding.low, -finding.high)  # the interval's end that is nearer to zero
         if sure > 0 and (best is None or sure > best[0]):
             best = (sure, finding)
@@ -69,7 +74,7 @@ def largest_difference(findings: Sequence[Finding]) -> Worst | None:
         value=finding.value, n=finding.n, low=finding.low, high=finding.high, decision="listed",
     )  # fmt: skip
     return Worst(
-        "The largest difference in a rate that is certainly there",
+        f"The largest difference between groups, of {looked_at:,} that were looked at",
         _plain(bound, str(finding.stage), findings),
         _detail(bound, (finding.low, finding.high), RuleText()),
     )

@@ -51,6 +51,13 @@ def test_what_lies_beyond_is_known_to_lie_beyond() -> None:
     assert axis.share(0.0) == 0.0
 
 
+def test_absurd_values_break_nothing() -> None:
+    for values in ([1e308, -1e308], [5e-324, 0.0], [1e-300], [float("inf"), 1.0]):
+        axis = linear_axis(values)
+        assert axis.low < axis.high
+        assert ratio_axis(values).low < 1
+
+
 def test_no_value_at_all_gives_an_axis_all_the_same() -> None:
     assert linear_axis([]).low < linear_axis([]).high
     assert ratio_axis([]).low < 1 < ratio_axis([]).high

@@ -35,6 +35,11 @@ def test_many_tiny_groups_do_not_blur_the_large_ones() -> None:
     assert decimals_for([0.02, 0.02, *[0.8] * 5]) == 3
 
 
+def test_absurd_numbers_stay_short() -> None:
+    assert number_text(1e300, 3) == "1.0e+300"
+    assert number_text(-1e-12, 3) == f"{MINUS}1.0e{MINUS}12"
+
+
 def test_open_sides_are_open() -> None:
     assert interval_text(None, 0.5, 1) == f"({MINUS}∞, 0.5]"
     assert interval_text(0.5, None, 1) == "[0.5, ∞)"

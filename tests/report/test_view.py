@@ -7,10 +7,10 @@ from datetime import date
 
 import pytest
 
-from auditor.errors import RunError
+from auditor.errors import InputError, RunError
 from auditor.evidence import Slice, Status, WaiverRecord
 from auditor.ledger import RunRecord, SigningKey
-from auditor.report import FORMATS, make_view, render
+from auditor.report import FORMATS, make_view, render, write_reports
 from auditor.report.view import ReportView
 from auditor.stats import SliceTable
 
@@ -81,7 +81,7 @@ def test_without_a_policy_nothing_is_judged_and_the_largest_difference_is_named(
     assert view.policy is None
     assert view.summary.status == "none"
     assert view.summary.worst is not None
-    assert "certainly there" in view.summary.worst.about
+    assert view.summary.worst.about.startswith("The largest difference between groups, of ")
 
 
 def test_everything_that_is_recorded_is_shown(credit_run: RunRecord) -> None:
@@ -213,6 +213,20 @@ def test_a_report_of_a_run_whose_signature_was_stripped_is_refused(credit_run: R
     head.write_bytes(text + b"\n\n")
     with pytest.raises(RunError, match="stripped"):
         render(RunRecord.load(credit_run.path), "html")
+
+
+def test_reports_are_written_into_a_run_before_its_seal(start_run: StartRun) -> None:
+    run = start_run()
+    run.decide(Status.PASS)
+    run.write_findings()
+    paths = write_reports(run.folder, ["report.html", "sub/short.md"])
+    assert [path.name for path in paths] == ["report.html", "short.md"]
+    assert all(path.is_file() for path in paths)
+    with pytest.raises(InputError, match=r"\.html"):
+        write_reports(run.folder, ["other.md", "report.docx"])
+    assert not (run.path / "other.md").exists()
+    record = run.finish()
+    assert {"report.html", "sub/short.md"} <= set(record.ledger.entries[-1].body["files"])
 
 
 def test_stages_without_a_word_are_named(credit_run: RunRecord) -> None:
