@@ -37,15 +37,15 @@ def adult() -> pd.DataFrame:
     from auditor.datasets.adult import load_adult
 
     frame = load_adult()
-    score = frame["education-num"] * 100 + frame["hours-per-week"] + frame["age"] // 10
     married = frame["marital-status"] == "Married-civ-spouse"
+    score = frame["education-num"] * 10 + frame["hours-per-week"] // 5 + 30 * married
     return pd.DataFrame(
         {
             "sex": frame["sex"].astype(str),
             "race": frame["race"].astype(str),
             "age": frame["age"],
             "y": (frame["income"] == ">50K").astype(int),
-            "score": score + 300 * married,
-            "predicted": (score + 300 * married >= 1_300).astype(int),
+            "score": score,
+            "predicted": (score >= 130).astype(int),
         }
     )
