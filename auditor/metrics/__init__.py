@@ -8,7 +8,7 @@ from auditor.metrics.disaggregate import (
     disaggregate,
     reference_slice,
 )
-from auditor.metrics.estimates import Comparison, Outcome, compare, estimate
+from auditor.metrics.estimates import Comparison, Outcome, compare, estimate, estimate_all
 from auditor.metrics.extremes import extreme
 from auditor.metrics.intervals import (
     katz,
@@ -43,6 +43,7 @@ __all__ = [
     "compare",
     "disaggregate",
     "estimate",
+    "estimate_all",
     "extreme",
     "katz",
     "miettinen_nurminen_ratio",

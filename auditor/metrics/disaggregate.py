@@ -7,7 +7,7 @@ from typing import Literal
 
 from auditor.errors import InputError, nearest
 from auditor.evidence import Slice
-from auditor.metrics.estimates import Outcome, compare, estimate
+from auditor.metrics.estimates import Outcome, compare, estimate_all
 from auditor.metrics.extremes import extreme
 from auditor.metrics.metric import METRICS
 from auditor.metrics.samples import Absent, Sample
@@ -54,9 +54,10 @@ def disaggregate(
         compared: list[tuple[str, SliceSamples]] = []
         for name in names:
             samples = slice_samples(name, statistic, family)
+            outcomes = estimate_all(list(samples.samples.values()), confidence=confidence)
             out += [
-                (name, where, None, None, estimate(sample, confidence=confidence))
-                for where, sample in samples.samples.items()
+                (name, where, None, None, outcome)
+                for where, outcome in zip(samples.samples, outcomes, strict=True)
             ]
             if family:
                 compared.append((name, samples))

@@ -19,7 +19,7 @@ from auditor.metrics import (
     ReferenceSlice,
     Sample,
     compare,
-    estimate,
+    estimate_all,
     miettinen_nurminen_ratio,
     newcombe,
     scaled,
@@ -122,7 +122,7 @@ def outcomes(contrasts: Contrasts, *, confidence: float) -> list[Outcome]:
     """Estimate each contrast, with its denominator and method, or the reason why not."""
     ours: Sequence[Sample] = [contrasts.samples[i] for i in contrasts.ours.tolist()]
     if contrasts.theirs is None or contrasts.operation is None:
-        return [estimate(sample, confidence=confidence) for sample in ours]
+        return estimate_all(ours, confidence=confidence)
     theirs = [contrasts.samples[i] for i in contrasts.theirs.tolist()]
     return compare(contrasts.operation, ours, theirs, confidence=confidence)
 

@@ -64,7 +64,7 @@ def group_metrics(rows: int) -> Row:
     """Five rates of 50 slices, counted and estimated, against fairlearn's MetricFrame."""
     import fairlearn.metrics as fm
 
-    from auditor.metrics import estimate, slice_samples
+    from auditor.metrics import estimate_all, slice_samples
     from auditor.stats import Attribute, Groups, confusion_counts
 
     frame = population(rows, 50)
@@ -77,8 +77,8 @@ def group_metrics(rows: int) -> Row:
     def ours() -> None:
         counts = confusion_counts(groups, codes, y, p)
         for name in names:
-            for sample in slice_samples(name, counts, ("group",)).samples.values():
-                estimate(sample, confidence=0.95)
+            samples = slice_samples(name, counts, ("group",)).samples
+            estimate_all(list(samples.values()), confidence=0.95)
 
     def theirs() -> None:
         from sklearn.metrics import accuracy_score, precision_score
