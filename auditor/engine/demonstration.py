@@ -266,7 +266,9 @@ def _equalised(model: Any, inputs: Inputs, split: AdultSplit, *, seed: int) -> p
         """Stands for the trained model: its only feature is the score."""
 
         classes_ = np.array([0, 1])
-        fitted_ = True
+
+        def __sklearn_is_fitted__(self) -> bool:
+            return True
 
         def fit(self, x: Any, y: Any) -> Scored:  # noqa: ARG002 -- scikit-learn's interface
             return self
