@@ -55,9 +55,10 @@ def scan_scores(
         limits = table.query(f"select min({score}) as low, max({score}) as high from data")
         grid = ScoreGrid.spanning(limits["low"][0].as_py(), limits["high"][0].as_py())
         low, high = number_sql(grid.low), number_sql(grid.high)
+        # A missing score has no place; least() alone would pass over it and give the last bin.
         place = (
-            f"least(cast(floor((({score}) - {low}) / ({high} - {low}) * {grid.bins}) as bigint), "
-            f"{grid.bins - 1})"
+            f"case when ({score}) is not null then least({grid.bins - 1}, "
+            f"cast(floor((({score}) - {low}) / ({high} - {low}) * {grid.bins}) as bigint)) end"
         )
     values = {value: index for index, value in enumerate(grid.values or ())}
     zero = ScoreCounts.zero(groups, grid, {**roles.context(), **(context or {})})
