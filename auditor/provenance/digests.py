@@ -24,7 +24,8 @@ def file_digest(path: Path) -> str:
     try:
         return "blake3:" + blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest()
     except OSError as error:
-        raise InputError(f"the file cannot be read: {error.strerror}", where=str(path)) from None
+        reason = error.strerror or error
+        raise InputError(f"the file cannot be read: {reason}", where=str(path)) from None
 
 
 def file_manifest(files: Sequence[Path]) -> list[dict[str, Any]]:
