@@ -61,7 +61,7 @@ class RegisteredData:
             split: RecordIndex(
                 split=split,
                 groups=self.groups,
-                flat=self.groups.flat(self._codes[split]),
+                codes=self._codes[split],
                 labels=self._labels(table),
                 record_id=self.roles.record_id,
                 ids=self._ids(table),

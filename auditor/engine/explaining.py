@@ -37,7 +37,7 @@ def explain_loader(
     attributions = explain(model, x, background, samples=samples, output=output, seed=seed)
     named = _name_features(features, x.shape[1])
     protected = [name for name in named if name in data.roles.sensitive]
-    flat = data.index("test").flat[rows]
+    flat = data.groups.flat(data.codes("test")[rows])
     return attributions, _sum_up(attributions, named, protected, data.groups, flat)
 
 

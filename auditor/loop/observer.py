@@ -37,7 +37,7 @@ class Observer:
         self.governor = Governor(budget=budget)
         self.fault: str | None = None
         self.unmatched = 0
-        self._flat = torch.from_numpy(index.flat)
+        self._cells = torch.from_numpy(self.accumulator.cells_of(index.codes))
         self._predict = predict
         self._probabilities = isinstance(criterion, torch.nn.BCELoss)
         self._rows: torch.Tensor | None = None
@@ -83,9 +83,9 @@ class Observer:
             self.unmatched += 1
             return
         device = self.accumulator.device
-        flat = self._flat[rows.cpu() if rows.device.type != "cpu" else rows]
+        cells = self._cells[rows.cpu() if rows.device.type != "cpu" else rows]
         self.accumulator.update(
-            flat.to(device, non_blocking=True), labels, readings.predictions, readings.scores,
+            cells.to(device, non_blocking=True), labels, readings.predictions, readings.scores,
             record_losses(module, args, kwargs),
         )  # fmt: skip
 

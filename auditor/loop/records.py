@@ -25,8 +25,8 @@ class RecordIndex:
         The name of the split, for messages.
     groups:
         The declared groups.
-    flat:
-        Flat slice numbers, shape ``[rows, families]``.
+    codes:
+        Group codes, shape ``[rows, attributes]``.
     labels:
         The target as 0, 1 and 2 (missing), shape ``[rows]``, or ``None`` where there is none.
     record_id:
@@ -37,7 +37,7 @@ class RecordIndex:
 
     split: str
     groups: Groups
-    flat: NDArray[np.int64]
+    codes: NDArray[np.int32]
     labels: NDArray[np.int64] | None = None
     record_id: str | None = None
     ids: Sequence[str] | None = None
@@ -45,7 +45,7 @@ class RecordIndex:
     @property
     def rows(self) -> int:
         """The number of registered rows."""
-        return len(self.flat)
+        return len(self.codes)
 
     def positions(self) -> Mapping[str, int]:
         """Return the position of every id; raises :class:`InputError` for a repeated id."""

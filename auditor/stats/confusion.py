@@ -15,6 +15,7 @@ from auditor.stats.vectors import to_ternary
 __all__ = ["CELLS", "CONFUSION", "confusion_counts", "confusion_zero"]
 
 CONFUSION = "confusion-counts"
+_MOST_JOINT = 1 << 20
 
 CELLS = (
     "tn",
@@ -68,6 +69,10 @@ def confusion_counts(
     predicted = to_ternary(y_pred, rows, "y_pred")
     cells = 3 * true + predicted
     table = confusion_zero(groups, context)
+    if groups.joint * 9 <= _MOST_JOINT:
+        joint = np.bincount(groups.joint_codes(codes) * 9 + cells, minlength=groups.joint * 9)
+        table.values[:] = groups.marginals(joint.reshape(-1, 9))
+        return table
     flat = groups.flat(codes) * 9
     counts = np.zeros(groups.total * 9, np.int64)
     for position in range(flat.shape[1]):

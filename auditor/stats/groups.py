@@ -186,12 +186,8 @@ class Groups(Value):
 
         Raises :class:`InputError` for codes that :meth:`encode` does not give.
         """
+        self._check_codes(codes)
         names = [attribute.name for attribute in self.attributes]
-        if codes.ndim != 2 or codes.shape[1] != len(names):
-            raise InputError(f"group codes have shape {codes.shape}", valid=f"[rows, {len(names)}]")
-        sizes = [attribute.size for attribute in self.attributes]
-        if codes.size and ((codes.min(axis=0) < 0).any() or (codes.max(axis=0) >= sizes).any()):
-            raise InputError("a group code is out of range", valid="codes from Groups.encode")
         out = np.empty((codes.shape[0], len(self.families)), np.int64)
         for position, family in enumerate(self.families):
             flat = np.zeros(codes.shape[0], np.int64)
@@ -199,6 +195,47 @@ class Groups(Value):
                 flat = flat * self.attribute(name).size + codes[:, names.index(name)]
             out[:, position] = flat + self.offset(family)
         return out
+
+    @property
+    def joint(self) -> int:
+        """The cells of the joint table of all attributes, missing values included."""
+        return math.prod(attribute.size for attribute in self.attributes)
+
+    def joint_codes(self, codes: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Map codes ``[rows, attributes]`` to cells of the joint table, ``[rows]``.
+
+        Where the joint table is small, counting in it once and adding up :meth:`marginals` takes
+        the place of counting for every family. Raises :class:`InputError` as :meth:`flat` does.
+        """
+        self._check_codes(codes)
+        joint = np.zeros(codes.shape[0], np.int64)
+        for position, attribute in enumerate(self.attributes):
+            joint *= attribute.size
+            joint += codes[:, position]
+        return joint
+
+    def marginals(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Add up a joint table ``[joint, ...]`` to the slices of all families ``[total, ...]``."""
+        names = [attribute.name for attribute in self.attributes]
+        rest = values.shape[1:]
+        table = values.reshape((*(attribute.size for attribute in self.attributes), *rest))
+        parts = [
+            np.asarray(table.sum(axis=tuple(i for i, n in enumerate(names) if n not in family)))
+            for family in self.families
+        ]
+        sizes = [self.size(family) for family in self.families]
+        return np.concatenate(
+            [part.reshape((size, *rest)) for part, size in zip(parts, sizes, strict=True)]
+        )
+
+    def _check_codes(self, codes: NDArray[np.int32]) -> None:
+        width = len(self.attributes)
+        if codes.ndim != 2 or codes.shape[1] != width:
+            raise InputError(f"group codes have shape {codes.shape}", valid=f"[rows, {width}]")
+        for position, attribute in enumerate(self.attributes):
+            column = codes[:, position]
+            if column.size and (column.min() < 0 or column.max() >= attribute.size):
+                raise InputError("a group code is out of range", valid="codes from Groups.encode")
 
     def slice_of(self, family: Family, number: int) -> Slice:
         """Return the slice of a number within its family."""

@@ -19,6 +19,7 @@ __all__ = ["MOST_DISTINCT", "SCORES", "ScoreCounts", "ScoreGrid", "score_counts"
 
 SCORES = "score-counts"
 MOST_DISTINCT = 1_024
+_MOST_DENSE = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +216,8 @@ def score_counts(
     grid = grid or ScoreGrid.covering(values)
     zero = ScoreCounts.zero(groups, grid, context)
     known = ~np.isnan(values) & (labels < 2)
+    if max(groups.joint, groups.total) * grid.size * 2 <= _MOST_DENSE:
+        return _count_densely(zero, codes, known, grid.position(values[known]), labels[known])
     flat = groups.flat(codes)
     for position in range(flat.shape[1]):
         zero.unscored[:] += np.bincount(flat[~known, position], minlength=groups.total)
@@ -222,6 +225,25 @@ def score_counts(
     keys = (flat[known] * grid.size + place) * 2 + labels[known][:, None]
     unique, counts = np.unique(keys, return_counts=True)
     return ScoreCounts(groups, grid, unique, counts.astype(np.int64), zero.unscored, zero.context)
+
+
+def _count_densely(
+    zero: ScoreCounts,
+    codes: NDArray[np.int32],
+    known: NDArray[np.bool_],
+    place: NDArray[np.int64],
+    labels: NDArray[np.int64],
+) -> ScoreCounts:
+    """Count in the joint table of attributes, positions and labels, and add up its marginals."""
+    groups, width = zero.groups, zero.grid.size * 2
+    joint = groups.joint_codes(codes)
+    unscored = np.bincount(joint[~known], minlength=groups.joint)
+    cells = np.bincount(joint[known] * width + place * 2 + labels, minlength=groups.joint * width)
+    counts = groups.marginals(cells.reshape(groups.joint, width)).reshape(-1)
+    keys = np.flatnonzero(counts)
+    return ScoreCounts(
+        groups, zero.grid, keys, counts[keys], groups.marginals(unscored), zero.context
+    )
 
 
 def _collect(
