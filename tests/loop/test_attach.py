@@ -372,3 +372,27 @@ def test_frames_in_pandas_and_arrow_register_the_same(world: World) -> None:
 def make_world_model() -> torch.nn.Module:
     torch.manual_seed(0)
     return make_model().eval()
+
+
+def test_many_groups_are_counted_as_few_are(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a size the joint table is not held, and every family is counted on its own."""
+    from auditor.loop import accumulator
+
+    found: list[Any] = []
+    for limit in (accumulator._MOST_JOINT, 0):
+        monkeypatch.setattr(accumulator, "_MOST_JOINT", limit)
+        frame = world.frame.assign(age=np.arange(len(world.frame)) % 5)
+        model, criterion = make_world_model(), torch.nn.BCEWithLogitsLoss()
+        with Audit(budget=1e9) as audit:
+            audit.data(train=frame, target="y", sensitive=["sex", "age"], record_id="id")
+            _, _, loader = audit.attach(
+                model, torch.optim.SGD(model.parameters()), world.loader(shuffle=False), criterion
+            )
+            for x, y in loader:
+                criterion(model(x), y)
+            statistics = audit._training.observer.accumulator.statistics({})  # type: ignore[union-attr]
+            found.append({k: s.to_json() for k, s in statistics.items()})
+    for kind, document in found[0].items():
+        if kind != LOSSES:
+            assert document == found[1][kind]
+    np.testing.assert_allclose(found[0][LOSSES]["rows"], found[1][LOSSES]["rows"], rtol=1e-12)
