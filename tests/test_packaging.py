@@ -44,7 +44,7 @@ def files_below(folder: Path) -> set[str]:
 
 
 def run(*command: str | Path, cwd: Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    """Run a program that sees neither this checkout nor the settings of this session."""
+    """Run a program that sees neither this checkout nor the settings of this shell."""
     environment = {
         name: value
         for name, value in os.environ.items()

@@ -119,10 +119,12 @@ def test_a_table_without_rows_plays_no_role() -> None:
 
 
 def test_good_roles_are_accepted() -> None:
-    Roles(
+    roles = Roles(
         sensitive=("sex", "age"), target="yes", positive="yes", score="score", threshold=0.2,
         bins={"age": (30, 40)},
-    ).check(open_table(FRAME))  # fmt: skip
+    )  # fmt: skip
+    roles.check(open_table(FRAME))
+    assert roles.context()["prediction"] == "score >= 0.2"
 
 
 def test_many_spellings_of_a_label_are_too_many_to_trust() -> None:
