@@ -152,13 +152,22 @@ class Table:
         """Return the SHA-256 of every row over these columns, in order, shape ``[rows, 4]``.
 
         Fields are written as text with their length before them, so that no two different rows
-        are the same string.
+        are the same string. A whole number is written alike in a column of integers and of floats:
+        one missing value makes floats of a frame's integers, and must not hide its equal rows.
         """
-        texts = [self.text(column) for column in columns]
+        texts = [self._content(column) for column in columns]
         parts = ["''", *(f"coalesce(length({text}) || ':' || {text}, '-')" for text in texts)]
         table = self.query(f"select unhex(sha256(concat({', '.join(parts)}))) as h from data")
         blobs = b"".join(table.column("h").to_pylist())
         return np.frombuffer(blobs, np.uint64).reshape(-1, 4)
+
+    def _content(self, column: str) -> str:
+        text = self.text(column)
+        if self.types[column] not in {"DOUBLE", "FLOAT"}:
+            return text
+        name = quoted(column)
+        whole = f"{name} = floor({name}) and abs({name}) < 9007199254740992"
+        return f"case when {whole} then cast(cast({name} as bigint) as varchar) else {text} end"
 
     def _known(self, column: str, option: str | None = None) -> str:
         if column not in self.types:

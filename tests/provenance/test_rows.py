@@ -57,6 +57,17 @@ def test_adult_repeats_as_many_rows_as_pandas_finds(adult: pd.DataFrame) -> None
     assert np.array_equal(seen, (merged["_merge"] == "both").to_numpy())
 
 
+def test_a_missing_value_elsewhere_hides_no_equal_row() -> None:
+    """In pandas it makes floats of integers: 20.0 here is 20 there."""
+    floats = pd.DataFrame({"a": [20, None, 2.5], "b": ["x", "y", "z"]})
+    integers = pd.DataFrame({"a": [20, 21], "b": ["x", "y"]})
+    assert seen_in(hashes(integers), hashes(floats)).tolist() == [True, False]
+    single = floats.astype({"a": "float32"})
+    assert seen_in(hashes(single), hashes(floats)).tolist() == [True, True, True]
+    large = pd.DataFrame({"a": [2.0**60, -0.0, np.inf], "b": ["x", "y", "z"]})
+    assert repeated(hashes(large)).tolist() == [False, False, False]
+
+
 def test_no_rows_repeat_nothing() -> None:
     none, some = np.zeros((0, 4), np.uint64), np.ones((2, 4), np.uint64)
     assert repeated(none).tolist() == []

@@ -78,7 +78,10 @@ class Overlap(Check):
 
 
 def _content(table: Table, subject: Subject) -> list[str]:
-    return [column for column in table.columns if column != subject.roles.record_id]
+    columns = [column for column in table.columns if column != subject.roles.record_id]
+    if not columns:
+        raise NotMeasurable(f"{table.name} has no column but the record id")
+    return columns
 
 
 def _count(
