@@ -8,7 +8,7 @@ import blake3
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditor.datasets import open_table
@@ -31,12 +31,14 @@ def frame_of(records: list[Any]) -> pd.DataFrame:
     return pd.DataFrame(records, columns=COLUMNS, dtype="str")
 
 
+@settings(max_examples=20)
 @given(rows)
 def test_repeated_rows_are_those_of_pandas(records: list[Any]) -> None:
     frame = frame_of(records)
     assert repeated(hashes(frame)).tolist() == frame.duplicated().tolist()
 
 
+@settings(max_examples=20)
 @given(rows, rows)
 def test_rows_seen_before_are_those_of_pandas(records: list[Any], earlier: list[Any]) -> None:
     known = {tuple(record) for record in earlier}
@@ -80,6 +82,7 @@ def digest(source: Any, columns: list[str] = COLUMNS) -> str:
     return rows_digest(columns, table.row_hashes(columns))
 
 
+@settings(max_examples=20)
 @given(rows, rows)
 def test_a_digest_is_that_of_the_rows_in_their_order(one: list[Any], other: list[Any]) -> None:
     equal = one == other
