@@ -23,13 +23,16 @@ def to_ternary(values: Any, rows: int, name: str) -> NDArray[np.int64]:
     """
     if values is None:
         return np.full(rows, 2, np.int64)
-    numbers = to_numbers(values, rows, name, valid="0, 1 or missing")
-    known = numbers[~np.isnan(numbers)]
-    other = known[(known != 0) & (known != 1)]
-    if other.size:
-        found = ", ".join(f"{value:g}" for value in np.unique(known)[:5])
+    array = _as_array(values, rows, name)
+    if array.dtype.kind in "biu" and not (array.size and (array.min() < 0 or array.max() > 1)):
+        return array.astype(np.int64)
+    numbers = _as_numbers(array, name, valid="0, 1 or missing")
+    missing = np.isnan(numbers)
+    other = ~missing & (numbers != 0) & (numbers != 1)
+    if other.any():
+        found = ", ".join(f"{value:g}" for value in np.unique(numbers[~missing])[:5])
         raise InputError(f"{name} holds the values {found}", valid="0, 1 or missing")
-    return np.where(np.isnan(numbers), 2, numbers).astype(np.int64)
+    return np.where(missing, 2, numbers).astype(np.int64)
 
 
 def to_numbers(values: Any, rows: int, name: str, *, valid: str) -> NDArray[np.float64]:
@@ -37,6 +40,10 @@ def to_numbers(values: Any, rows: int, name: str, *, valid: str) -> NDArray[np.f
 
     Integers beyond 2^53 lose their last digits, as in any double.
     """
+    return _as_numbers(_as_array(values, rows, name), name, valid=valid)
+
+
+def _as_array(values: Any, rows: int, name: str) -> NDArray[Any]:
     if hasattr(values, "detach"):  # a tensor, on any device, of any precision
         tensor = values.detach().cpu()
         values = tensor.double() if tensor.is_floating_point() else tensor
@@ -45,6 +52,10 @@ def to_numbers(values: Any, rows: int, name: str, *, valid: str) -> NDArray[np.f
     array = np.asarray(values)
     if array.shape != (rows,):
         raise InputError(f"{name} has shape {array.shape}", valid=f"shape ({rows},)")
+    return array
+
+
+def _as_numbers(array: NDArray[Any], name: str, *, valid: str) -> NDArray[np.float64]:
     if array.dtype.kind == "O":
         array = np.array([np.nan if as_label(value) is None else value for value in array], object)
     try:
