@@ -1,8 +1,10 @@
-"""What all tests share: how hypothesis searches, and where the real data would lie."""
+"""What all tests share: how hypothesis searches, where the real data would lie, and figures."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -29,6 +31,18 @@ def shared_data() -> Path:
     if not _SHARED.is_dir():
         pytest.skip("../shared/data is not here")
     return _SHARED
+
+
+@pytest.fixture(scope="session")
+def figures() -> Callable[[str, Mapping[str, object]], None]:
+    """Keep what a test measured: ``figures(name, {...})``; see ``tests/figures.py``."""
+    # By its path: with --import-mode=importlib no folder of tests is on the path of imports.
+    spec = importlib.util.spec_from_file_location("figures", Path(__file__).parent / "figures.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.record
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,25 @@
 """The checks: one a file; importing this package registers the built-in ones."""
 
-from auditor.checks.bias import base_rates, group_metrics, training_loss
-from auditor.checks.check import CHECKS, Check, Evidence, NotMeasurable, check_from_spec, register
+from auditor.checks.bias import base_rates, class_metrics, group_metrics, ranking, regression, training_loss
+from auditor.checks.check import (
+    CHECKS,
+    Check,
+    Evidence,
+    NotApplicable,
+    NotMeasurable,
+    check_from_spec,
+    register,
+)
 from auditor.checks.explainability import attributions
 from auditor.checks.provenance import missing_values, repeated_rows
 from auditor.checks.subject import Subject
 
 BUILT_IN = (
     base_rates,
+    class_metrics,
     group_metrics,
+    ranking,
+    regression,
     training_loss,
     attributions,
     missing_values,
@@ -20,6 +31,7 @@ __all__ = [
     "CHECKS",
     "Check",
     "Evidence",
+    "NotApplicable",
     "NotMeasurable",
     "Subject",
     "check_from_spec",

@@ -17,11 +17,27 @@ from auditor.metrics import Absent, Measured
 from auditor.registry import Registry
 from auditor.stats import Statistic
 
-__all__ = ["CHECKS", "Check", "Evidence", "NotMeasurable", "check_from_spec", "register"]
+__all__ = [
+    "CHECKS",
+    "Check",
+    "Evidence",
+    "NotApplicable",
+    "NotMeasurable",
+    "check_from_spec",
+    "register",
+]
 
 
 class NotMeasurable(AuditorError):  # noqa: N818 -- a reason, not a fault
     """Raised by ``measure`` where there is nothing to measure; the message is the reason."""
+
+
+class NotApplicable(AuditorError):  # noqa: N818 -- a reason, not a fault
+    """Raised by ``measure`` where the check is about something else than this subject.
+
+    Nothing is recorded: that a classifier has no residuals is no gap in its audit. A rule on such
+    a metric finds nothing, and is not evaluated.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +66,10 @@ class Check(Value):
 
     @abstractmethod
     def measure(self, subject: Subject) -> Sequence[Statistic]:
-        """Measure; raises :class:`NotMeasurable` with the reason where that cannot be done."""
+        """Measure; raises :class:`NotMeasurable` with the reason where that cannot be done.
+
+        :class:`NotApplicable` where the check is about another kind of subject.
+        """
 
     @abstractmethod
     def derive(self, evidence: Sequence[Evidence], stage: Stage) -> list[Finding]:

@@ -21,7 +21,9 @@ __all__ = [
     "Reference",
     "Sensitive",
     "read_bins",
+    "read_membership",
     "read_reference",
+    "read_top",
 ]
 
 Sensitive = Annotated[
@@ -71,6 +73,32 @@ def read_bins(given: Sequence[str] | None) -> dict[str, list[float]]:
         if not equals or not name:
             raise InputError(f"{text!r} are no bins", where="--bins", valid="age=25,45,65")
     return bins
+
+
+def read_top(given: str | None) -> tuple[int, ...] | None:
+    """Read ``10,100``; raises :class:`InputError`."""
+    if given is None:
+        return None
+    try:
+        lengths = tuple(int(text) for text in given.split(","))
+    except ValueError:
+        lengths = ()
+    if not lengths or min(lengths) < 1:
+        raise InputError(f"{given!r} are no lengths", where="--top", valid="10,100")
+    return lengths
+
+
+def read_membership(given: Sequence[str] | None) -> dict[str, dict[str, str]]:
+    """Read ``race=White:p_white,Black:p_black``; raises :class:`InputError`."""
+    found: dict[str, dict[str, str]] = {}
+    for text in given or ():
+        name, equals, rest = text.partition("=")
+        levels = dict(part.split(":", 1) for part in rest.split(",") if ":" in part)
+        if not name or not equals or len(levels) != len(rest.split(",")) or len(levels) < 2:
+            raise InputError(f"{text!r} are no probabilities", where="--membership",
+                             valid="race=White:p_white,Black:p_black")  # fmt: skip
+        found[name] = levels
+    return found
 
 
 def read_reference(

@@ -15,13 +15,16 @@ from auditor.cli.options import (
     Policy,
     Positive,
     Reference,
-    Sensitive,
     exit_code,
     read_bins,
+    read_membership,
     read_reference,
+    read_top,
 )
 
 __all__ = ["register"]
+
+_TASKS = "binary, multiclass, regression, ranking or counts"
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +36,10 @@ def register(app: typer.Typer) -> None:
 
 def predictions(
     table: Annotated[str, typer.Argument(help="CSV, Parquet or Arrow: a file, folder or glob.")],
-    sensitive: Sensitive,
+    sensitive: Annotated[
+        str | None,
+        typer.Option("--sensitive", help="Columns of sensitive attributes, as in race,sex."),
+    ] = None,
     target: Annotated[str | None, typer.Option(help="The column of true labels.")] = None,
     prediction: Annotated[str | None, typer.Option(help="The column of predictions.")] = None,
     score: Annotated[str | None, typer.Option(help="The column of scores.")] = None,
@@ -41,10 +47,47 @@ def predictions(
         float | None, typer.Option(help="Predict positive where score >= threshold.")
     ] = None,
     positive: Positive = None,
-    task: Annotated[str, typer.Option(help="What is predicted: binary.")] = "binary",
+    task: Annotated[str, typer.Option(help=f"What is predicted: {_TASKS}.")] = "binary",
     bins: Bins = None,
     intersections: Intersections = 2,
     reference: Reference = None,
+    weight: Annotated[str | None, typer.Option(help="The column of sampling weights.")] = None,
+    frequency: Annotated[
+        str | None, typer.Option(help="The column that says for how many records a row stands.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="The column of what records share: a person, a prompt, a template."),
+    ] = None,
+    strata: Annotated[
+        str | None, typer.Option(help="Columns within whose values selection is compared.")
+    ] = None,
+    query: Annotated[
+        str | None, typer.Option(help="Ranking: the column of the list a record belongs to.")
+    ] = None,
+    top: Annotated[
+        str | None, typer.Option(help="Ranking: lengths of the top lists, as in 10,100.")
+    ] = None,
+    total: Annotated[str | None, typer.Option(help="Counts: the column of group sizes.")] = None,
+    selected: Annotated[
+        str | None, typer.Option(help="Counts: the column of how many were selected.")
+    ] = None,
+    membership: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Probabilities of an unknown attribute: race=White:p_white,Black:p_black."
+        ),
+    ] = None,
+    unfavourable: Annotated[
+        bool, typer.Option("--unfavourable", help="To be selected is the bad outcome.")
+    ] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Sort all scores instead of counting them in bins.")
+    ] = False,
+    features: Annotated[
+        str | None,
+        typer.Option(help="Search subgroups over these columns, or over 'all' of them."),
+    ] = None,
     policy: Policy = None,
     out: Out = None,
     sign_key: Key = None,
@@ -59,18 +102,25 @@ def predictions(
     from auditor.cli.oneshot import finish, one_shot
     from auditor.cli.show import working
     from auditor.datasets import Roles, open_table
-    from auditor.engine.datasets import as_names
+    from auditor.engine.datasets import as_names, role_changes
     from auditor.errors import InputError
 
-    if task != "binary":
-        raise InputError(f"unknown task {task!r}", where="--task", valid="binary")
     names = as_names(sensitive)
+    unknown = read_membership(membership)
+    if not names and not unknown:
+        raise InputError("no sensitive attribute was named", where="--sensitive",
+                         valid="one or more columns")  # fmt: skip
     compared = read_reference(reference, names)
-    roles = Roles(
-        sensitive=names, target=target, prediction=prediction, score=score, threshold=threshold,
-        positive=positive, bins=read_bins(bins),
-    )  # fmt: skip
-    if prediction is None and score is None:
+    given = {
+        "target": target, "prediction": prediction, "score": score, "threshold": threshold,
+        "positive": positive, "sensitive": names, "bins": read_bins(bins), "task": task,
+        "weight": weight, "frequency": frequency, "cluster": cluster, "strata": strata,
+        "query": query, "top": read_top(top), "total": total, "selected": selected,
+        "membership": unknown, "unfavourable": unfavourable or None,
+        "resolution": "exact" if exact else None,
+    }  # fmt: skip
+    roles = Roles(**role_changes(given))
+    if prediction is None and score is None and task != "counts":
         raise InputError("neither --prediction nor --score was given",
                          valid="the column of predictions, or of scores")  # fmt: skip
     with working("Reading the table"):
@@ -78,13 +128,28 @@ def predictions(
         roles.check(opened)
     with one_shot(
         out=out, policy=policy, key=sign_key, seed=seed,
-        fields={"bias.group-metrics": {"reference": compared, "intersections": intersections}},
+        fields=_fields(compared, intersections, features),
     ) as audit:  # fmt: skip
         with working("Measuring"):
-            audit.evaluate(
-                predictions=opened, target=target, prediction=prediction, score=score,
-                threshold=threshold, positive=positive, sensitive=names, bins=roles.bins,
-                intersections=intersections,
-            )  # fmt: skip
+            audit.evaluate(predictions=opened, intersections=intersections, **given)
         verdict = finish(audit, out=out, json=json)
     raise typer.Exit(exit_code(verdict))
+
+
+def _fields(
+    reference: object, intersections: int, features: str | None
+) -> dict[str, dict[str, object]]:
+    """Return the fields of checks that the command line sets."""
+    from auditor.checks import CHECKS
+    from auditor.engine.datasets import as_names
+
+    fields: dict[str, dict[str, object]] = {}
+    for identifier in CHECKS:
+        known = CHECKS.get(identifier).model_fields
+        if "reference" in known:
+            fields[identifier] = {"reference": reference}
+            if "intersections" in known:
+                fields[identifier]["intersections"] = intersections
+    if features is not None:
+        fields["bias.subgroups"] = {"features": "all" if features == "all" else as_names(features)}
+    return fields

@@ -55,7 +55,8 @@ def open_files(source: str, name: str) -> Table:
             for path, header in zip(listed, headers, strict=True)
         )
     else:
-        reader = f"select * from read_parquet([{', '.join(listed)}], union_by_name=true)"
+        options = ", union_by_name=true" if len(files) > 1 else ""
+        reader = f"select * from read_parquet([{', '.join(listed)}]{options})"
     import duckdb
 
     connection = connect()

@@ -5,16 +5,37 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
-from auditor.datasets.table import Table, number_sql, string_sql
+from auditor.datasets.columns import (
+    attribute_key,
+    attribute_sql,
+    bin_labels,
+    label_key,
+    label_sql,
+    labels_of,
+    score_sql,
+    threshold_key,
+)
+from auditor.datasets.table import Profile, Table, quoted
+from auditor.datasets.tally import MOST_CELLS, Key, estimate_cells, find_tally, tallies, tally
 from auditor.errors import InputError
 from auditor.stats import Attribute, Groups
 
-__all__ = ["Roles", "attribute_sql", "bin_labels", "declare_groups", "label_sql", "score_sql"]
+__all__ = [
+    "Roles",
+    "Task",
+    "attribute_sql",
+    "bin_labels",
+    "declare_groups",
+    "label_sql",
+    "score_sql",
+    "survey",
+]
 
-_MOST_SPELLINGS = 20
+Task = Literal["binary", "multiclass", "regression", "ranking", "counts"]
+
+_MOST_LEVELS = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +45,14 @@ class Roles:
     ``positive`` is the value of target and prediction that counts as positive; it may be left out
     where they hold 0 and 1, or booleans. ``threshold`` turns a score into a prediction
     (``score >= threshold``). ``bins`` cuts a number into groups at ascending edges.
+
+    ``task`` is what is predicted. ``weight`` holds the weight of a record, ``frequency`` for how
+    many equal records a row stands, ``cluster`` what records share (a person, a template).
+    ``strata`` are the columns within which selection is compared. For ``ranking``, ``query`` holds
+    the list that a record belongs to and ``top`` the lengths k of top lists. For ``counts``,
+    ``total`` and ``selected`` hold a group's numbers. ``membership`` maps an attribute that nobody
+    knows to the columns with the probability of each of its levels. ``unfavourable`` says that to
+    be selected is the bad outcome. With ``resolution="exact"`` every distinct score is counted.
     """
 
     sensitive: tuple[str, ...] = ()
@@ -34,9 +63,26 @@ class Roles:
     positive: str | None = None
     record_id: str | None = None
     bins: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    task: Task = "binary"
+    weight: str | None = None
+    frequency: str | None = None
+    cluster: str | None = None
+    strata: tuple[str, ...] = ()
+    query: str | None = None
+    top: tuple[int, ...] = (10, 100)
+    total: str | None = None
+    selected: str | None = None
+    membership: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    unfavourable: bool = False
+    resolution: Literal["auto", "exact"] = "auto"
 
     def check(self, table: Table) -> None:
         """Check that the table can play these roles; raises :class:`InputError`."""
+        if self.task != "binary":
+            from auditor.datasets.tasks import check_task
+
+            check_task(table, self)
+            return
         table.require(self.sensitive, option="--sensitive")
         for option in ("target", "prediction", "score", "record_id"):
             column = getattr(self, option)
@@ -49,7 +95,6 @@ class Roles:
                     valid=f"one of {', '.join(self.sensitive)}",
                 )  # fmt: skip
             bin_labels(edges)
-            table.require_numbers(column, option="--bins")
         if self.threshold is not None:
             if self.score is None:
                 raise InputError(
@@ -64,9 +109,12 @@ class Roles:
                     "a prediction column and a threshold are both given", where="--threshold",
                     valid="one of them",
                 )  # fmt: skip
+        survey(table, self)
+        for column in self.bins:
+            table.require_numbers(column, option="--bins")
         for column in (self.target, self.prediction):
             if column is not None:
-                label_sql(table, column, self.positive)
+                labels_of(table, column, self.positive)
         if self.score is not None:
             score_sql(table, self.score)
 
@@ -77,97 +125,54 @@ class Roles:
             "prediction": self.prediction
             or (f"{self.score} >= {self.threshold:g}" if self.threshold is not None else None),
             "score": self.score,
+            **({} if self.task == "binary" else {"task": self.task}),
         }
 
 
-def label_sql(table: Table, column: str, positive: str | None) -> str:
-    """Return SQL giving 1, 0, or 2 for a missing label.
+def survey(table: Table, roles: Roles) -> None:
+    """Read the columns of these roles once; the table keeps the counts of what they hold.
 
-    Raises :class:`InputError` where there are more than two values, no value at all, or no way to
-    know which of two is the positive one.
+    Where the combinations of all attributes and labels are few, they are counted, and every scan
+    and every check after this one is served by the counts. Where they are many, each column's own
+    values are counted. The bounds of the scores come out of the same pass.
     """
-    text = table.text(column)
-    found = table.query(
-        f"select {text} as v, count(*) as n from data where {text} is not null "
-        f"group by 1 order by n desc, v limit {_MOST_SPELLINGS + 1}"
-    ).to_pylist()
-    values = [row["v"] for row in found if row["v"].strip().lower() not in {"nan", ""}]
-    blank = [row["v"] for row in found if row["v"].strip().lower() in {"nan", ""}]
-    where = f"{table.name}, column {column!r}"
-    if len(found) > _MOST_SPELLINGS:  # a value beyond these would count as negative, unseen
-        raise InputError(_too_many(table, column, values), where=where,
-                         valid="two values (make the column binary first)")  # fmt: skip
-    if not values:
-        raise InputError(f"all {table.rows:,} values are missing", where=where,
-                         valid="two values, missing ones beside them")  # fmt: skip
-    if positive is not None:
-        same = [value for value in values if _same(value, positive)]
-        if not same and len(values) > 1:
-            raise InputError(f"the positive value {positive!r} does not occur", where=where,
-                             valid="one of " + ", ".join(values[:6]))  # fmt: skip
-        positives = same
-        negatives = [value for value in values if value not in same]
-        if len(negatives) > 1:
-            raise InputError(_too_many(table, column, values), where=where,
-                             valid="two values (make the column binary first)")  # fmt: skip
-    elif all(_is_one(value) is not None for value in values):
-        positives = [value for value in values if _is_one(value)]
-    elif len(values) > 2:
-        raise InputError(_too_many(table, column, values), where=where,
-                         valid="0 and 1, or two values with --positive")  # fmt: skip
-    else:
-        raise InputError(
-            f"which of {' and '.join(map(repr, values))} is the positive value is not said",
-            where=where, valid=f"--positive {values[-1]}",
-        )  # fmt: skip
-    missing = f"{text} is null" + (f" or {text} in ({_strings(blank)})" if blank else "")
-    selected = f"when {text} in ({_strings(positives)}) then 1 " if positives else ""
-    return f"case when {missing} then 2 {selected}else 0 end"
+    attributes = [attribute_key(table, name, roles.bins.get(name)) for name in roles.sensitive]
+    keys = list(dict.fromkeys([*attributes, *_label_keys(table, roles)]))
+    profiled = [name for name in (roles.score, *roles.bins)
+                if name is not None and name not in table.profiles]  # fmt: skip
+    if find_tally(table, keys) is not None:
+        return
+    sums = {
+        f"{position} {name}": sql
+        for position, column in enumerate(profiled)
+        for name, sql in Profile.sums(table, column).items()
+    }
+    made = tally(table, keys, sums=sums) if estimate_cells(table, keys) <= MOST_CELLS else None
+    if made is None:
+        _count_alone(table, keys)
+        return
+    for position, column in enumerate(profiled):
+        start = f"{position} "
+        table.profiles[column] = Profile.merged(
+            {k.removeprefix(start): v for k, v in made.sums.items() if k.startswith(start)}
+        )
 
 
-def score_sql(table: Table, column: str) -> str:
-    """Return SQL giving the score as a number or NULL; raises :class:`InputError`."""
-    table.require_numbers(column, option="--score")
-    number = table.number(column)
-    known, infinite = (
-        int(table.scalar(f"select count(*) from data where {condition}"))
-        for condition in (f"({number}) is not null", f"isinf({number})")
-    )
-    where = f"{table.name}, column {column!r}"
-    if not known:
-        raise InputError(f"all {table.rows:,} scores are missing", where=where, valid="numbers")
-    if infinite:
-        raise InputError(f"{infinite:,} scores are infinite", where=where, valid="finite numbers")
-    return number
+def _label_keys(table: Table, roles: Roles) -> list[Key]:
+    keys = [label_key(table, column) for column in (roles.target, roles.prediction)
+            if column is not None]  # fmt: skip
+    if roles.prediction is None and roles.score is not None and roles.threshold is not None:
+        keys.append(threshold_key(table, roles.score, roles.threshold))
+    return keys
 
 
-def bin_labels(edges: Sequence[float]) -> tuple[str, ...]:
-    """Name the bins between ascending edges; raises :class:`InputError` for other edges.
-
-    >>> bin_labels([25, 45])
-    ('<25', '[25, 45)', '>=45')
-    """
-    shown = [str(int(edge)) if float(edge).is_integer() else repr(float(edge)) for edge in edges]
-    if not (shown and all(map(math.isfinite, edges)) and all(a < b for a, b in pairwise(edges))):
-        raise InputError(
-            f"the edges {', '.join(shown) or 'of the bins'} do not ascend", where="--bins",
-            valid="for example age=25,45,65",
-        )  # fmt: skip
-    middle = [f"[{a}, {b})" for a, b in pairwise(shown)]
-    return (f"<{shown[0]}", *middle, f">={shown[-1]}")
-
-
-def attribute_sql(table: Table, name: str, edges: Sequence[float] | None) -> str:
-    """Return SQL giving the level of an attribute as text, or NULL."""
-    if edges is None:
-        return table.text(name)
-    number = table.number(name)
-    *below, above = bin_labels(edges)
-    arms = " ".join(
-        f"when ({number}) < {number_sql(edge)} then {string_sql(label)}"
-        for edge, label in zip(edges, below, strict=True)
-    )
-    return f"case when ({number}) is null then null {arms} else {string_sql(above)} end"
+def _count_alone(table: Table, keys: Sequence[Key]) -> None:
+    """Count the values of each key in one pass, of those that have fewer than there are rows."""
+    few = [key for key in keys if find_tally(table, [key]) is None
+           and estimate_cells(table, [key]) <= MOST_CELLS]  # fmt: skip
+    if few:
+        for _ in tallies(table, [[key] for key in few]):
+            pass
 
 
 def declare_groups(
@@ -182,22 +187,22 @@ def declare_groups(
     Levels are the categories that a table declares and the values that any of them holds, sorted;
     bins keep their order, the empty ones included.
     """
+    bins = bins or {}
+    roles = Roles(sensitive=tuple(sensitive), bins={n: e for n, e in bins.items() if n in sensitive})
+    for table in tables:
+        table.require(sensitive, option="--sensitive")
+        survey(table, roles)
     attributes: list[Attribute] = []
     for name in sensitive:
-        edges = (bins or {}).get(name)
+        edges = bins.get(name)
         levels: dict[str, None] = {}
         for table in tables:
-            table.require([name], option="--sensitive")
             if edges is not None:
                 table.require_numbers(name, option="--bins")
                 levels |= dict.fromkeys(bin_labels(edges))
                 continue
-            text = table.text(name)
-            found = table.query(
-                f"select distinct {text} as v from data where {text} is not null"
-            ).to_pylist()
             levels |= dict.fromkeys(table.declared_levels.get(name, ()))
-            levels |= dict.fromkeys(row["v"] for row in found)
+            levels |= dict.fromkeys(_levels(table, name))
         if not levels:
             raise InputError(
                 f"sensitive attribute {name!r} is missing in every row",
@@ -209,32 +214,15 @@ def declare_groups(
     return Groups.declare(attributes, intersections=intersections)
 
 
-def _same(value: str, positive: str) -> bool:
-    if value == positive:
-        return True
-    try:
-        return float(value) == float(positive)
-    except ValueError:
-        return False
-
-
-def _is_one(value: str) -> bool | None:
-    """Whether a label is 1 or true; ``None`` where it is neither that nor 0 or false."""
-    known = {"true": True, "false": False, "1": True, "0": False}
-    if value.lower() in known:
-        return known[value.lower()]
-    try:
-        return {1.0: True, 0.0: False}.get(float(value))
-    except ValueError:
-        return None
-
-
-def _too_many(table: Table, column: str, values: Sequence[str]) -> str:
-    text = table.text(column)
-    distinct = table.scalar(f"select count(distinct {text}) from data")
-    shown = ", ".join(map(repr, values[:3])) + (", …" if distinct > 3 else "")
-    return f"{distinct} values ({shown}) in {table.rows:,} rows where two are meant"
-
-
-def _strings(values: Sequence[str]) -> str:
-    return ", ".join(map(string_sql, values))
+def _levels(table: Table, name: str) -> list[str]:
+    key = attribute_key(table, name, None)
+    made = find_tally(table, [key])
+    if made is None:
+        distinct = int(table.scalar(f"select approx_count_distinct({quoted(name)}) from data"))
+        if distinct > _MOST_LEVELS:
+            raise InputError(
+                f"sensitive attribute {name!r} has about {distinct:,} values", where=table.name,
+                valid="bins, or coarser values",
+            )  # fmt: skip
+        (made,) = tallies(table, [[key]])
+    return [value for value, _ in made.distinct(key) if value is not None]

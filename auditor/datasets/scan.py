@@ -3,79 +3,230 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.datasets.roles import Roles, attribute_sql, label_sql, score_sql
+from auditor.datasets.columns import (
+    attribute_key,
+    attribute_sql,
+    label_key,
+    label_sql,
+    labels_of,
+    score_sql,
+    threshold_key,
+)
+from auditor.datasets.grouping import Grouped, grouped, grouped_if_few
+from auditor.datasets.roles import Roles, survey
+from auditor.datasets.stream import stream
 from auditor.datasets.table import Table, number_sql, quoted
+from auditor.datasets.tally import Key, find_tally
 from auditor.errors import InputError
 from auditor.stats import (
     MOST_DISTINCT,
+    Family,
     Groups,
     ScoreCounts,
     ScoreGrid,
     SliceTable,
     confusion_zero,
+    score_counts,
 )
+from auditor.stats.cover import count_cells
 
-__all__ = ["group_codes", "scan_confusion", "scan_missing", "scan_scores"]
+__all__ = ["group_codes", "grouped", "scan_confusion", "scan_missing", "scan_scores"]
+
+_SAMPLE = 1 << 14
+_BATCH = 1 << 19
+_MOST_KEYS = 1 << 23
 
 
 def scan_confusion(
     table: Table, groups: Groups, roles: Roles, *, context: Mapping[str, Any] | None = None
 ) -> SliceTable:
     """Count true and predicted labels by slice; the same counts as :func:`confusion_counts`."""
-    true = "2" if roles.target is None else label_sql(table, roles.target, roles.positive)
-    predicted = _prediction_sql(table, roles)
+    survey(table, replace(roles, sensitive=tuple(a.name for a in groups.attributes)))
+    fields: dict[str, Key] = {}
+    meant: dict[str, Mapping[Any, int]] = {}
+    for name, column in (("true", roles.target), ("predicted", roles.prediction)):
+        if column is not None:
+            fields[name] = label_key(table, column)
+            meant[name] = labels_of(table, column, roles.positive)
+    if roles.prediction is None and roles.score is not None and roles.threshold is not None:
+        score_sql(table, roles.score)
+        fields["predicted"] = threshold_key(table, roles.score, roles.threshold)
+        meant["predicted"] = {0: 0, 1: 1, 2: 2}
     counts = confusion_zero(groups, {**roles.context(), **(context or {})})
-    fields = {"cell": f"3 * ({true}) + ({predicted})"}
-    for row, number in _grouped(table, groups, roles, fields):
-        counts.values[number, row["cell"]] = row["n"]
+    found = grouped_if_few(table, groups, roles, fields)
+    if found is None:
+        labels = {n: "2" for n in ("true", "predicted")}
+        if roles.target is not None:
+            labels["true"] = label_sql(table, roles.target, roles.positive)
+        if roles.prediction is not None:
+            labels["predicted"] = label_sql(table, roles.prediction, roles.positive)
+        elif "predicted" in fields:
+            labels["predicted"] = fields["predicted"].by
+        cell = f"3 * ({labels['true']}) + ({labels['predicted']})"
+        for batch in stream(table, groups, roles, {"cell": cell}, rows=_BATCH):
+            cells = batch.numbers("cell").astype(np.int64)
+            count_cells(groups, batch.codes, cells, counts.values)
+        return counts
+    true, predicted = (_labels(found, name, meant) for name in ("true", "predicted"))
+    np.add.at(counts.values, (found.slices, 3 * true + predicted), found.counts)
     return counts
 
 
+def _labels(
+    found: Grouped, name: str, meant: Mapping[str, Mapping[Any, int]]
+) -> NDArray[np.int64] | int:
+    if name not in meant:
+        return 2
+    column = found.columns[name]
+    return np.array([meant[name].get(value, 2) for value in column.values], np.int64)[column.codes]
+
+
 def scan_scores(
-    table: Table, groups: Groups, roles: Roles, *, context: Mapping[str, Any] | None = None
+    table: Table,
+    groups: Groups,
+    roles: Roles,
+    *,
+    resolution: Literal["auto", "exact"] = "auto",
+    context: Mapping[str, Any] | None = None,
 ) -> ScoreCounts:
-    """Count scores by slice and label; exact up to 1,024 distinct scores, binned beyond."""
+    """Count scores by slice and label; exact up to 1,024 distinct scores, binned beyond.
+
+    With ``resolution="exact"``, here or in the roles, every distinct score is a position of its own, however many there
+    are: the scores are sorted, and memory grows with the rows.
+    """
     if roles.score is None:
         raise InputError("no score column", where=table.name)
     score = score_sql(table, roles.score)
-    true = "2" if roles.target is None else label_sql(table, roles.target, roles.positive)
-    distinct = table.query(
-        f"select distinct {score} as s from data where ({score}) is not null "
-        f"limit {MOST_DISTINCT + 1}"
-    )
-    if distinct.num_rows <= MOST_DISTINCT:
-        grid = ScoreGrid(values=tuple(sorted(distinct.column("s").to_pylist())))
-        place = score
+    given = {**roles.context(), **(context or {})}
+    distinct = _distinct_scores(table, score)
+    if distinct is None and "exact" in (resolution, roles.resolution):
+        return _every_score(table, groups, roles, score, given)
+    if distinct is not None:
+        grid = ScoreGrid(values=distinct)
+        place = Key(score)
     else:
-        limits = table.query(f"select min({score}) as low, max({score}) as high from data")
-        grid = ScoreGrid.spanning(limits["low"][0].as_py(), limits["high"][0].as_py())
+        profile = table.profile(roles.score)
+        assert profile.low is not None and profile.high is not None  # noqa: PT018 -- some are known
+        grid = ScoreGrid.spanning(profile.low, profile.high)
         low, high = number_sql(grid.low), number_sql(grid.high)
         # A missing score has no place; least() alone would pass over it and give the last bin.
-        place = (
+        place = Key(
             f"case when ({score}) is not null then least({grid.bins - 1}, "
-            f"cast(floor((({score}) - {low}) / ({high} - {low}) * {grid.bins}) as bigint)) end"
+            f"cast(floor((({score}) - {low}) / ({high} - {low}) * {grid.bins}) as integer)) end"
         )
-    values = {value: index for index, value in enumerate(grid.values or ())}
-    zero = ScoreCounts.zero(groups, grid, {**roles.context(), **(context or {})})
-    keys: list[int] = []
-    counts: list[int] = []
-    for row, number in _grouped(table, groups, roles, {"place": place, "label": true}):
-        if row["place"] is None or row["label"] == 2:
-            zero.unscored[number] += row["n"]
-            continue
-        position = values[row["place"]] if grid.exact else int(row["place"])
-        keys.append((number * grid.size + position) * 2 + row["label"])
-        counts.append(row["n"])
-    order = np.argsort(np.asarray(keys, np.int64), kind="stable")
-    return ScoreCounts(
-        groups, grid, np.asarray(keys, np.int64)[order], np.asarray(counts, np.int64)[order],
-        zero.unscored, zero.context,
-    )  # fmt: skip
+    fields = {"place": place}
+    if roles.target is not None:
+        fields["label"] = label_key(table, roles.target)
+        meant = {"label": labels_of(table, roles.target, roles.positive)}
+    else:
+        meant = {}
+    found = grouped_if_few(table, groups, roles, fields)
+    if found is None:
+        return _streamed_scores(table, groups, roles, score, grid, given)
+    labels = np.broadcast_to(_labels(found, "label", meant), found.counts.shape)
+    places = _places(found.columns["place"].values, grid)[found.columns["place"].codes]
+    return _score_counts(groups, grid, found, places, labels, given)
+
+
+def _distinct_scores(table: Table, score: str) -> tuple[float, ...] | None:
+    """Return the distinct scores in order, ``None`` where they are more than 1,024."""
+    made = find_tally(table, [Key(score)])
+    if made is not None:
+        values = [value for value in made.columns[Key(score)].values if value is not None]
+    else:
+        for rows in (f"(select * from data limit {_SAMPLE})", "data"):
+            distinct = table.query(
+                f"select distinct {score} as s from {rows} limit {MOST_DISTINCT + 2}"
+            )
+            values = [value for value in distinct.column("s").to_pylist() if value is not None]
+            if len(values) > MOST_DISTINCT:
+                break
+    return tuple(sorted(map(float, values))) if len(values) <= MOST_DISTINCT else None
+
+
+def _places(values: Sequence[Any], grid: ScoreGrid) -> NDArray[np.int64]:
+    """Return the position of each value of the key, -1 for a missing score."""
+    if not grid.exact:
+        return np.array([-1 if value is None else int(value) for value in values], np.int64)
+    known = np.array([np.nan if value is None else value for value in values], np.float64)
+    places = np.full(known.size, -1, np.int64)
+    places[~np.isnan(known)] = grid.position(known[~np.isnan(known)])
+    return places
+
+
+def _score_counts(
+    groups: Groups,
+    grid: ScoreGrid,
+    found: Grouped,
+    places: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    context: dict[str, Any],
+) -> ScoreCounts:
+    zero = ScoreCounts.zero(groups, grid, context)
+    scored = (places >= 0) & (labels < 2)
+    np.add.at(zero.unscored, found.slices[~scored], found.counts[~scored])
+    keys = (found.slices[scored] * grid.size + places[scored]) * 2 + labels[scored]
+    return zero.adding(keys, found.counts[scored])
+
+
+def _streamed_scores(
+    table: Table, groups: Groups, roles: Roles, score: str, grid: ScoreGrid, context: dict[str, Any]
+) -> ScoreCounts:
+    """Count batch by batch; families that would take as much room as the rows are left out.
+
+    The context names these under ``uncounted``.
+    """
+    left = _MOST_KEYS
+    kept: list[Family] = []
+    for family in groups.families:
+        keys = min(table.rows, groups.size(family) * grid.size * 2)
+        if not family or keys <= min(left, _MOST_KEYS // 4):
+            kept.append(family)
+            left -= keys
+    if len(kept) < len(groups.families):
+        uncounted = [list(family) for family in groups.families if family not in kept]
+        context = {**context, "uncounted": uncounted}
+    some = Groups(attributes=groups.attributes, families=tuple(kept))
+    total = ScoreCounts.zero(some, grid, context)
+    label = "2" if roles.target is None else label_sql(table, roles.target, roles.positive)
+    waiting: list[ScoreCounts] = []
+    for batch in stream(table, groups, roles, {"s": score, "y": label}, rows=_BATCH):
+        labels = batch.numbers("y")
+        labels = np.where(labels == 2, np.nan, labels)
+        part = score_counts(some, batch.codes, labels, batch.numbers("s"), grid=grid)
+        total.unscored[:] += part.unscored
+        waiting.append(part)
+        if sum(each.keys.size for each in waiting) > _MOST_KEYS // 2:
+            total, waiting = _with(total, waiting), []
+    return _with(total, waiting)
+
+
+def _with(total: ScoreCounts, parts: Sequence[ScoreCounts]) -> ScoreCounts:
+    if not parts:
+        return total
+    return total.adding(
+        np.concatenate([part.keys for part in parts]),
+        np.concatenate([part.counts for part in parts]),
+    )
+
+
+def _every_score(
+    table: Table, groups: Groups, roles: Roles, score: str, context: dict[str, Any]
+) -> ScoreCounts:
+    label = "2" if roles.target is None else label_sql(table, roles.target, roles.positive)
+    found = table.query(f"select {score} as s, cast({label} as double) as y from data")
+    labels = found.column("y").to_numpy()
+    scores = found.column("s").to_numpy()
+    codes = group_codes(table, groups, roles)
+    grid = ScoreGrid(values=np.unique(scores[~np.isnan(scores)]))
+    labels = np.where(labels == 2, np.nan, labels)
+    return score_counts(groups, codes, labels, scores, grid=grid, context=context)
 
 
 def scan_missing(
@@ -85,79 +236,31 @@ def scan_missing(
     names = ("records", *columns)
     counts = SliceTable.zero("missing-counts", groups, names, context={"split": split})
     missing = {
-        f"m{position}": f"{table.text(column)} is null" for position, column in enumerate(columns)
+        f"m{position}": f"count(*) filter ({_is_missing(table, column)})"
+        for position, column in enumerate(columns)
     }
-    for row, number in _grouped(table, groups, roles, {}, counted=missing):
-        counts.values[number] = [row["n"], *(row[name] for name in missing)]
+    found = grouped(table, groups, roles, {}, aggregates=missing)
+    values = [found.counts, *(found.sums[name] for name in missing)]
+    np.add.at(counts.values, found.slices, np.stack(values, axis=1))
     return counts
+
+
+def _is_missing(table: Table, column: str) -> str:
+    table.require([column])
+    name = quoted(column)
+    floating = table.types[column] in {"DOUBLE", "FLOAT"}
+    return f"{name} is null or isnan({name})" if floating else f"{name} is null"
 
 
 def group_codes(table: Table, groups: Groups, roles: Roles) -> NDArray[np.int32]:
     """Return the group codes of every row, shape ``[rows, attributes]``, in the table's order."""
-    if not groups.attributes:
-        return np.zeros((table.rows, 0), np.int32)
-    fields = [
-        f"{attribute_sql(table, a.name, roles.bins.get(a.name))} as {quoted(a.name)}"
-        for a in groups.attributes
-    ]
-    found = table.query(f"select {', '.join(fields)} from data")
-    return groups.encode({a.name: found.column(a.name).to_pylist() for a in groups.attributes})
-
-
-def _prediction_sql(table: Table, roles: Roles) -> str:
-    if roles.prediction is not None:
-        return label_sql(table, roles.prediction, roles.positive)
-    if roles.score is not None and roles.threshold is not None:
-        score = score_sql(table, roles.score)
-        return (
-            f"case when ({score}) is null then 2 "
-            f"when ({score}) >= {number_sql(roles.threshold)} then 1 else 0 end"
-        )
-    return "2"
-
-
-def _grouped(
-    table: Table,
-    groups: Groups,
-    roles: Roles,
-    fields: Mapping[str, str],
-    *,
-    counted: Mapping[str, str] | None = None,
-) -> list[tuple[dict[str, Any], int]]:
-    """Group by every declared family and the fields; gives ``(row, flat slice number)``.
-
-    ``fields`` and ``counted`` map names to SQL; of ``counted`` the rows that are true are counted.
-    """
-    names = [attribute.name for attribute in groups.attributes]
-    position = {name: f"g{index}" for index, name in enumerate(names)}
-    inner = [
-        f"{attribute_sql(table, name, roles.bins.get(name))} as {position[name]}" for name in names
-    ]
-    inner += [f"{sql} as {quoted(name)}" for name, sql in {**fields, **(counted or {})}.items()]
-    keys = [quoted(name) for name in fields]
-    sets = ", ".join(
-        "(" + ", ".join([position[name] for name in family] + keys) + ")"
-        for family in groups.families
-    )
-    mask = f"grouping({', '.join(position.values())})" if names else "0"
-    outer = [*position.values(), *keys, f"{mask} as mask", "count(*) as n"]
-    outer += [f"count(*) filter ({quoted(name)}) as {quoted(name)}" for name in counted or {}]
-    found = table.query(
-        f"select {', '.join(outer)} from (select {', '.join(inner) or '1 as one'} from data) "
-        f"group by grouping sets ({sets})"
-    ).to_pylist()
-    # grouping() sets a bit for each attribute that is summed over, the first one highest.
-    families = {
-        int("0" + "".join("01"[name not in family] for name in names), 2): family
-        for family in groups.families
-    }
-    out: list[tuple[dict[str, Any], int]] = []
-    for row in found:
-        family = families[row["mask"]]
-        where = {name: row[position[name]] for name in family}
-        try:
-            number = groups.number_of(family, where)
-        except InputError as error:
-            raise InputError(error.what, where=table.name, valid=error.valid) from None
-        out.append((row, groups.offset(family) + number))
+    out = np.zeros((table.rows, len(groups.attributes)), np.int32)
+    for position, attribute in enumerate(groups.attributes):
+        sql = attribute_sql(table, attribute.name, roles.bins.get(attribute.name))
+        coded = table.query(f"select {sql} as a from data")["a"].combine_chunks()
+        coded = coded.dictionary_encode()
+        if not hasattr(coded, "indices"):
+            coded = coded.combine_chunks()
+        levels = attribute.encode([*coded.dictionary.to_pylist(), None])
+        out[:, position] = levels[coded.indices.fill_null(len(levels) - 1).to_numpy()]
     return out

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-__all__ = ["Table", "connect", "number_sql", "quoted", "reason_of", "string_sql"]
+    from auditor.datasets.tally import Tally
 
+__all__ = ["Profile", "Table", "connect", "number_sql", "quoted", "reason_of", "string_sql"]
+
+_NUMERIC = {
+    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",
+    "UBIGINT", "UHUGEINT", "DOUBLE", "FLOAT", "DECIMAL", "BOOLEAN",
+}  # fmt: skip
 _REASONS = ("Expected Number", "Invalid unicode", "Value with", "Maximum line")
 
 
@@ -56,6 +63,45 @@ def reason_of(error: Exception) -> str:
     return ", ".join(said)
 
 
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What one pass tells of a column of numbers; the bounds are those of the finite values."""
+
+    low: float | None
+    high: float | None
+    known: int
+    infinite: int
+    other: int
+
+    @staticmethod
+    def sums(table: Table, column: str) -> dict[str, str]:
+        """Return the SQL aggregates that a profile is made of."""
+        number = table.number(column)
+        other = "0"
+        if not table.is_numeric(column):
+            text = quoted(column)
+            blank = f"lower(trim(cast({text} as varchar))) in ('nan', '')"
+            other = f"count(*) filter ({text} is not null and ({number}) is null and not {blank})"
+        return {
+            "low": f"min({number}) filter (isfinite({number}))",
+            "high": f"max({number}) filter (isfinite({number}))",
+            "known": f"count({number})",
+            "infinite": f"count(*) filter (isinf({number}))",
+            "other": other,
+        }
+
+    @classmethod
+    def merged(cls, sums: Mapping[str, NDArray[Any]]) -> Profile:
+        """Add up the aggregates of any parts of a column."""
+        low, high = sums["low"].astype(np.float64), sums["high"].astype(np.float64)
+        found = low[~np.isnan(low)]
+        return cls(
+            float(found.min()) if found.size else None,
+            float(high[~np.isnan(high)].max()) if found.size else None,
+            *(int(sums[name].sum()) for name in ("known", "infinite", "other")),
+        )
+
+
 class Table:
     """A table with a name, columns and rows, behind DuckDB; nothing is copied until it is asked.
 
@@ -77,6 +123,8 @@ class Table:
         described = self.query("describe data").to_pylist()
         self.types: dict[str, str] = {row["column_name"]: row["column_type"] for row in described}
         self.declared_levels: dict[str, tuple[str, ...]] = dict(declared_levels or {})
+        self.tallies: list[Tally] = []
+        self.profiles: dict[str, Profile] = {}
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -88,12 +136,44 @@ class Table:
         """The number of rows."""
         return int(self.query("select count(*) as n from data").to_pylist()[0]["n"])
 
+    @cached_property
+    def _empty(self) -> bool:  # to count the rows of a text file is to parse it
+        return not self.query("select 1 from data limit 1").num_rows
+
     def query(self, sql: str) -> pa.Table:
         """Run a query over the view ``data``; an unreadable file raises :class:`InputError`."""
         import duckdb
 
         try:
             return self._connection.sql(sql).to_arrow_table()
+        except duckdb.Error as error:
+            what = f"the table cannot be read ({reason_of(error)})"
+            raise InputError(what, where=self.name) from None
+
+    def bounded_query(self, sql: str, *, memory: str) -> pa.Table | None:
+        """Run a query that may take so much memory (``512MB``); ``None`` where it takes more."""
+        import duckdb
+
+        try:
+            self._connection.execute(f"set memory_limit = {string_sql(memory)}")
+            return self._connection.sql(sql).to_arrow_table()
+        except duckdb.OutOfMemoryException:
+            return None
+        except duckdb.Error as error:
+            what = f"the table cannot be read ({reason_of(error)})"
+            raise InputError(what, where=self.name) from None
+        finally:
+            self._connection.execute("reset memory_limit")
+
+    def batches(self, sql: str, *, rows: int = 1 << 18) -> Iterator[pa.RecordBatch]:
+        """Stream a query over the view ``data``; memory is that of one batch of rows.
+
+        Rows come in no stated order. An unreadable file raises :class:`InputError`.
+        """
+        import duckdb
+
+        try:
+            yield from self._connection.sql(sql).to_arrow_reader(rows)
         except duckdb.Error as error:
             what = f"the table cannot be read ({reason_of(error)})"
             raise InputError(what, where=self.name) from None
@@ -110,7 +190,7 @@ class Table:
         """Raise :class:`InputError` unless all these columns exist and the table has rows."""
         for column in columns:
             self._known(column, option)
-        if self.rows == 0:
+        if self._empty:
             raise InputError("the table has 0 rows", where=self.name, valid="at least one row")
 
     def text(self, column: str) -> str:
@@ -128,12 +208,17 @@ class Table:
 
         Raises :class:`InputError` where there is no such column.
         """
-        value = f"try_cast({quoted(self._known(column))} as double)"
+        name = quoted(self._known(column))
+        value = name if self.types[column] == "DOUBLE" else f"try_cast({name} as double)"
+        if self.is_numeric(column) and self.types[column] not in {"DOUBLE", "FLOAT"}:
+            return value
         return f"case when isnan({value}) then null else {value} end"
 
     def require_numbers(self, column: str, *, option: str | None = None) -> None:
         """Raise :class:`InputError` where a value of the column is not a number."""
         self._known(column, option)
+        if self.is_numeric(column) or (column in self.profiles and not self.profiles[column].other):
+            return
         text, number = self.text(column), self.number(column)
         bad = self.query(
             f"select {text} as v, count(*) over () as n from data "
@@ -147,6 +232,21 @@ class Table:
                 where=self.place(option),
                 valid="numbers",
             )
+
+    def is_numeric(self, column: str) -> bool:
+        """Whether the type of a column admits numbers only."""
+        return self.types[column].partition("(")[0] in _NUMERIC
+
+    def profile(self, column: str) -> Profile:
+        """Return the bounds and the numbers of known, infinite and other values of a column."""
+        if column not in self.profiles:
+            sums = Profile.sums(self, self._known(column))
+            listed = ", ".join(f"{sql} as {name}" for name, sql in sums.items())
+            found = self.query(f"select {listed} from data")
+            self.profiles[column] = Profile.merged(
+                {name: found.column(name).to_numpy() for name in sums}
+            )
+        return self.profiles[column]
 
     def row_hashes(self, columns: Sequence[str]) -> NDArray[np.uint64]:
         """Return the SHA-256 of every row over these columns, in order, shape ``[rows, 4]``.
@@ -180,7 +280,7 @@ class Table:
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """Open a database in memory that loads no extension from anywhere."""
+    """Open a database in memory that loads no extension and spills no data to a disk."""
     import duckdb
 
     return duckdb.connect(
@@ -188,5 +288,6 @@ def connect() -> duckdb.DuckDBPyConnection:
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "allow_community_extensions": "false",
+            "temp_directory": "",
         }
     )

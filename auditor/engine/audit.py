@@ -240,6 +240,15 @@ class Audit(AuditedRun):
         somebody else made. ``target``, ``sensitive``, ``positive``, ``bins`` and ``intersections``
         are those of :meth:`data` unless given here.
 
+        A table may also be given with ``task``: ``binary``, ``multiclass``, ``regression``,
+        ``ranking`` (by ``score``, in the lists of ``query``, with ``top`` lists of these lengths) or
+        ``counts`` (``total`` and ``selected`` by group, as regulators publish them). ``weight`` and
+        ``cluster`` name the columns of weights and of what records share; ``frequency`` says for
+        how many equal records a row stands; ``strata`` within which columns selection is compared;
+        ``membership`` gives the probabilities of an attribute that nobody knows, as in
+        ``{"race": {"White": "p_white", "Black": "p_black"}}``; ``unfavourable=True`` that being
+        selected is the bad outcome; ``resolution="exact"`` counts every distinct score.
+
         Raises :class:`InputError`.
         """
         at = stage_named(stage)
@@ -352,10 +361,10 @@ class Audit(AuditedRun):
         self, table: Table, stage: Stage, changes: Mapping[str, Any]
     ) -> tuple[Finding, ...]:
         roles = merged_roles(self._roles(), role_changes(changes))
-        if not roles.sensitive:
+        if not roles.sensitive and not roles.membership:
             raise InputError("no sensitive attribute was named", where="sensitive=",
                              valid="one or more columns")  # fmt: skip
-        if roles.prediction is None and roles.score is None:
+        if roles.prediction is None and roles.score is None and roles.task != "counts":
             raise InputError("neither predictions nor scores were named", where=table.name,
                              valid="prediction= or score=")  # fmt: skip
         roles.check(table)
@@ -391,4 +400,5 @@ class Audit(AuditedRun):
             "sensitive": list(roles.sensitive),
             "bins": {k: list(v) for k, v in roles.bins.items()},
             "intersections": intersections,
+            **({} if roles.task == "binary" else {"task": roles.task}),
         }

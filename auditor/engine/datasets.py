@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auditor.datasets import Roles, Table, declare_groups, group_codes, open_table
+from auditor.datasets.roles import Task
 from auditor.errors import InputError, nearest
 from auditor.provenance import FILE_METHOD, ROW_METHOD, file_manifest, rows_digest
 from auditor.stats import Groups, as_label
@@ -141,8 +142,12 @@ def as_names(values: str | Sequence[str] | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in values if name.strip())
 
 
-_ROLES = ("target", "prediction", "score", "threshold", "positive", "sensitive", "bins",
-          "intersections", "record_id")  # fmt: skip
+_ROLES = (
+    "target", "prediction", "score", "threshold", "positive", "sensitive", "bins", "intersections",
+    "record_id", "task", "weight", "frequency", "cluster", "strata", "query", "top", "total",
+    "selected", "membership", "unfavourable", "resolution",
+)  # fmt: skip
+_TASKS = get_args(Task)
 
 
 def role_changes(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,6 +160,14 @@ def role_changes(given: Mapping[str, Any]) -> dict[str, Any]:
         changes["sensitive"] = as_names(changes["sensitive"])
     if "positive" in changes:
         changes["positive"] = label_of(changes["positive"])
+    if "strata" in changes:
+        changes["strata"] = as_names(changes["strata"])
+    if "top" in changes:
+        changes["top"] = tuple(int(k) for k in changes["top"])
+    if changes.get("task", "binary") not in _TASKS:
+        raise InputError(
+            f"unknown task {changes['task']!r}", where="--task", valid=", ".join(_TASKS)
+        )
     return changes
 
 

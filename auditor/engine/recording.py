@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from auditor.checks import Check, Evidence, NotMeasurable, Subject
+from auditor.checks import Check, Evidence, NotApplicable, NotMeasurable, Subject
 from auditor.errors import InputError
 from auditor.evidence import (
     Finding,
@@ -95,7 +95,8 @@ class Recording:
     def measure(self, subject: Subject, *, look: int | None = None) -> tuple[Finding, ...]:
         """Run the checks of the subject's stage and record what they give.
 
-        A check with nothing to measure is remembered, and recorded as not evaluated unless it is
+        A check that is about something else records nothing. One with nothing to measure is
+        remembered, and recorded as not evaluated unless it is
         measured before the run ends. A check that breaks is recorded as an error and breaks
         nothing. Input that cannot be used raises :class:`InputError`.
         """
@@ -107,6 +108,8 @@ class Recording:
             key = (check.id, subject.stage)
             try:
                 statistics = check.measure(subject)
+            except NotApplicable:
+                continue
             except NotMeasurable as reason:
                 if key not in self._findings:
                     self._pending[key] = (check, str(reason))

@@ -16,7 +16,15 @@ from auditor.loop.loader import identified
 from auditor.loop.observer import Observer
 from auditor.loop.outputs import Predict
 from auditor.metrics.attributions import LOSSES
-from auditor.stats import CONFUSION, SCORES, Statistic, confusion_counts, score_counts
+from auditor.stats import (
+    CONFUSION,
+    SCORE_SUMS,
+    SCORES,
+    Statistic,
+    confusion_counts,
+    score_counts,
+    score_sums,
+)
 
 __all__ = ["Training", "score_loader"]
 
@@ -131,12 +139,13 @@ def score_loader(
         "score": f"{type(model).__name__} on {split}",
     }
     codes = data.codes(split)[rows]
-    y_true = _with_missing(labels)
+    y_true, values = _with_missing(labels), scores.astype("float64")
     return {
         CONFUSION: confusion_counts(
             data.groups, codes, y_true, _with_missing(predictions), context=context
         ),
-        SCORES: score_counts(data.groups, codes, y_true, scores.astype("float64"), context=context),
+        SCORES: score_counts(data.groups, codes, y_true, values, context=context),
+        SCORE_SUMS: score_sums(data.groups, codes, y_true, values, context=context),
     }
 
 

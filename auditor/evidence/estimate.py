@@ -21,6 +21,8 @@ class Estimate(Value):
 
     ``n`` is the denominator of this very number (a true positive rate counts positives only).
     ``bound`` is the certified numerical error where the value comes from binned scores.
+    ``effective_n`` is the number of independent records with the same variance, where records
+    carry weights or share a cluster.
     ``also`` holds other intervals of the same number.
     """
 
@@ -31,4 +33,5 @@ class Estimate(Value):
     n: int
     method: str
     bound: float | None = None
+    effective_n: float | None = None
     also: tuple[Interval, ...] = ()

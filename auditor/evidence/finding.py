@@ -42,6 +42,7 @@ class Finding(Value):
     n: int | None = None
     method: str | None = None
     bound: float | None = None
+    effective_n: float | None = None
     also: tuple[Interval, ...] = ()
     reason: str | None = None
     evidence: tuple[str, ...] = ()
@@ -91,6 +92,8 @@ class Finding(Value):
             }
             if self.bound is not None:
                 document["bound"] = self.bound
+            if self.effective_n is not None:
+                document["effective_n"] = self.effective_n
             if self.also:
                 document["also"] = [interval.model_dump() for interval in self.also]
         if self.reason is not None:

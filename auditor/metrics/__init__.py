@@ -1,6 +1,6 @@
 """Pure functions from statistics to estimates: no I/O, no clock, no thresholds."""
 
-from auditor.metrics import attributions, auc, proportions, rates
+from auditor.metrics import attributions, auc, between_groups, distances, inequality, multiclass, proportions, ranking, rates, regression, score_means, score_quality
 from auditor.metrics.disaggregate import (
     Measured,
     Reference,
@@ -16,30 +16,61 @@ from auditor.metrics.intervals import (
     normal_quantile,
     wilson,
 )
-from auditor.metrics.metric import METRICS, Metric, add_metric, split_parameter
-from auditor.metrics.samples import Absent, Census, Mean, Proportion, Sample, scaled
+from auditor.metrics.metric import METRICS, Metric, add_metric, split_parameter, with_parameter
+from auditor.metrics.row import Row
+from auditor.metrics.samples import (
+    Absent,
+    Average,
+    Bounded,
+    Census,
+    Mean,
+    Noisy,
+    Projected,
+    Proportion,
+    Quantile,
+    Sample,
+    Transformed,
+    scaled,
+)
 from auditor.metrics.score_ratio import miettinen_nurminen_ratio
-from auditor.metrics.slices import SliceSamples, rest_sample, slice_samples
+from auditor.metrics.slices import (
+    SliceRows,
+    SliceSamples,
+    aggregate_sample,
+    pair_sample,
+    rest_sample,
+    slice_rows,
+    slice_samples,
+)
 
 # Importing the modules registers their metrics.
-BUILT_IN = (attributions, auc, proportions, rates)
+BUILT_IN = (attributions, auc, between_groups, distances, inequality, multiclass, proportions, ranking, rates, regression, score_means, score_quality)
 
 __all__ = [
     "BUILT_IN",
     "METRICS",
     "Absent",
+    "Average",
+    "Bounded",
     "Census",
     "Comparison",
     "Mean",
     "Measured",
     "Metric",
+    "Noisy",
     "Outcome",
+    "Projected",
     "Proportion",
+    "Quantile",
     "Reference",
     "ReferenceSlice",
+    "Row",
     "Sample",
+    "SliceRows",
     "SliceSamples",
+    "Transformed",
     "add_metric",
+    "aggregate_sample",
     "compare",
     "disaggregate",
     "estimate",
@@ -49,10 +80,13 @@ __all__ = [
     "miettinen_nurminen_ratio",
     "newcombe",
     "normal_quantile",
+    "pair_sample",
     "reference_slice",
     "rest_sample",
     "scaled",
+    "slice_rows",
     "slice_samples",
     "split_parameter",
     "wilson",
+    "with_parameter",
 ]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from auditor.metrics.metric import Metric, add_metric
+from auditor.metrics.row import Row
 from auditor.metrics.samples import Absent, Mean, Sample
 from auditor.stats import SCORES
 
@@ -53,14 +52,52 @@ def auc_sample(negatives: ArrayLike, positives: ArrayLike, *, exact: bool = True
     )  # fmt: skip
 
 
-def _read(row: NDArray[Any], columns: Sequence[str], _parameter: str | None) -> Sample:
-    return auc_sample(row[:, 0], row[:, 1], exact="exact" in columns)
+def _exact(row: Row) -> bool:
+    return row.grid is not None and row.grid.exact
+
+
+def _read(row: Row) -> Sample:
+    return auc_sample(row.values[:, 0], row.values[:, 1], exact=_exact(row))
+
+
+def _background_positive(row: Row) -> Sample:
+    """Negatives of the slice against positives of everybody else."""
+    return auc_sample(row.values[:, 0], row.rest[:, 1], exact=_exact(row))
+
+
+def _background_negative(row: Row) -> Sample:
+    """Positives of the slice against negatives of everybody else."""
+    return auc_sample(row.rest[:, 0], row.values[:, 1], exact=_exact(row))
 
 
 AUC = add_metric(
     Metric(
-        "auc", "Area under the ROC curve", SCORES, ideal=1.0, better="higher", read=_read,
+        "auc", "Area under the ROC curve", ideal=1.0, better="higher", readers={SCORES: _read},
         formula="P(score⁺ > score⁻) + ½ P(score⁺ = score⁻)",
         source="DeLong, DeLong and Clarke-Pearson (1988)",
     )
+)  # fmt: skip
+
+_BORKAN = "Borkan et al. (2019), Nuanced metrics for measuring unintended bias"
+
+BPSN_AUC = add_metric(
+    Metric(
+        "bpsn_auc", "AUC of background positives over subgroup negatives", ideal=1.0,
+        better="higher", readers={SCORES: _background_positive},
+        formula="P(score of a positive outside > score of a negative inside) + ½ P(equal): low "
+        "where negatives of the group get high scores",
+        source=_BORKAN,
+    ),
+    compared=False,
+)  # fmt: skip
+
+BNSP_AUC = add_metric(
+    Metric(
+        "bnsp_auc", "AUC of subgroup positives over background negatives", ideal=1.0,
+        better="higher", readers={SCORES: _background_negative},
+        formula="P(score of a positive inside > score of a negative outside) + ½ P(equal): low "
+        "where positives of the group get low scores",
+        source=_BORKAN,
+    ),
+    compared=False,
 )  # fmt: skip

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from auditor.errors import InputError, nearest
 from auditor.evidence import Slice
-from auditor.metrics.estimates import Outcome, compare, estimate_all
+from auditor.metrics.beside import with_others
+from auditor.metrics.best import with_the_best
+from auditor.metrics.estimates import Comparison, Outcome, compare, estimate, estimate_all
 from auditor.metrics.extremes import extreme
-from auditor.metrics.metric import METRICS
-from auditor.metrics.samples import Absent, Sample
-from auditor.metrics.slices import SliceSamples, rest_sample, slice_samples
+from auditor.metrics.metric import METRICS, split_parameter, with_parameter
+from auditor.metrics.samples import Absent, Census, Sample
+from auditor.metrics.slices import (
+    SliceRows,
+    SliceSamples,
+    aggregate_sample,
+    pair_sample,
+    rest_sample,
+    slice_rows,
+    slice_samples,
+)
 from auditor.stats import Family, Statistic
 
 __all__ = ["Measured", "Reference", "ReferenceSlice", "disaggregate", "reference_slice"]
@@ -34,8 +45,20 @@ def disaggregate(
     families: Sequence[Family] | None = None,
     reference: Reference = "largest",
     confidence: float = 0.95,
+    between: Sequence[str] = (),
 ) -> list[Measured]:
     """Measure the named metrics of one statistic for all slices of the families.
+
+    Parameters
+    ----------
+    names:
+        Metrics of one slice, which also give their differences and ratios where they have them,
+        and metrics of a slice against its reference.
+    extremes:
+        Metrics over all groups of a family.
+    between:
+        Metrics of one slice whose largest difference and smallest ratio between any two groups
+        are given as well.
 
     Comparisons are made within each family of attributes. A slice whose attribute is unknown has
     its rates and no comparison; a family with a single group has its comparisons absent, with that
@@ -51,20 +74,41 @@ def disaggregate(
             )
     out: list[Measured] = []
     for family in families if families is not None else statistic.groups.families:
+        rows = slice_rows(statistic, family)
+        place = _Place(statistic, family, rows, reference, confidence)
         compared: list[tuple[str, SliceSamples]] = []
+        paired: list[str] = []
         for name in names:
-            samples = slice_samples(name, statistic, family)
-            outcomes = estimate_all(list(samples.samples.values()), confidence=confidence)
-            out += [
-                (name, where, None, None, outcome)
-                for where, outcome in zip(samples.samples, outcomes, strict=True)
-            ]
+            if METRICS.get(split_parameter(name)[0]).pairs:
+                paired.append(name)
+                continue
+            samples = slice_samples(name, statistic, family, rows=rows)
+            outcomes = dict(
+                zip(
+                    samples.samples,
+                    estimate_all(list(samples.samples.values()), confidence=confidence),
+                    strict=True,
+                )
+            )
+            if family:
+                known = samples.known()
+                others = with_others(
+                    [samples.samples[where] for where in known],
+                    [outcomes[where] for where in known],
+                    confidence=confidence,
+                )
+                outcomes |= zip(known, others, strict=True)
+            out += [(name, where, None, None, outcome) for where, outcome in outcomes.items()]
             if family:
                 compared.append((name, samples))
+        if not family:
+            continue
         for operation in ("difference", "ratio"):
-            out += _compared(compared, operation, statistic, reference, confidence)
-        if family:
-            out += [_extreme(name, statistic, family, confidence) for name in extremes]
+            out += place.compared(compared, operation)
+            out += place.between([c for c in compared if c[0] in between], operation)
+        for name in paired:
+            out += place.paired(name)
+        out += [place.over_groups(name) for name in extremes]
     return out
 
 
@@ -101,61 +145,152 @@ def reference_slice(
     return max(known, key=lambda where: samples.records[where])
 
 
-def _compared(
-    measured: Sequence[tuple[str, SliceSamples]],
-    operation: Literal["difference", "ratio"],
-    statistic: Statistic,
-    reference: Reference,
-    confidence: float,
-) -> list[Measured]:
-    """Compare the slices of a family with their reference, all metrics in one batch."""
-    out: list[Measured] = []
-    places: list[tuple[str, Slice, ReferenceSlice]] = []
-    ours: list[Sample] = []
-    theirs: list[Sample] = []
-    for name, samples in measured:
-        base, _, parameter = name.partition("[")
-        metric = f"{base}_{operation}"
-        if metric not in METRICS:
-            continue
-        metric += f"[{parameter}" if parameter else ""
-        chosen = reference_slice(samples, reference)
-        if isinstance(chosen, Absent):
-            unknown = Absent("the group is unknown")
-            out += [
-                (metric, where, None, None, chosen if where.known else unknown)
-                for where in samples.samples
-            ]
-            continue
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One family of one statistic, where slices are compared."""
+
+    statistic: Statistic
+    family: Family
+    rows: SliceRows
+    reference: Reference
+    confidence: float
+
+    def compared(
+        self, measured: Sequence[tuple[str, SliceSamples]], operation: Comparison
+    ) -> list[Measured]:
+        """Compare the slices with their reference, all metrics in one batch."""
+        out: list[Measured] = []
+        places: list[tuple[str, Slice, ReferenceSlice]] = []
+        ours: list[Sample] = []
+        theirs: list[Sample] = []
+        for name, samples in measured:
+            metric = _comparison_of(name, operation)
+            if metric is None:
+                continue
+            chosen = reference_slice(samples, self.reference)
+            if isinstance(chosen, Absent):
+                out += [self._absent(metric, where, chosen) for where in samples.samples]
+                continue
+            if self.reference == "best":
+                out += self._with_the_best(metric, operation, samples, chosen)
+                continue
+            for where, sample in samples.samples.items():
+                if where == chosen:
+                    continue
+                if not where.known:
+                    out.append((metric, where, chosen, None, Absent("the group is unknown")))
+                    continue
+                places.append((metric, where, chosen))
+                ours.append(sample)
+                theirs.append(
+                    rest_sample(name, self.statistic, self.family, where)
+                    if isinstance(chosen, str)
+                    else samples.samples[chosen]
+                )
+        outcomes = compare(operation, ours, theirs, confidence=self.confidence)
+        for (metric, where, chosen), outcome in zip(places, outcomes, strict=True):
+            out.append((metric, where, chosen, None, outcome))
+        return out
+
+    def _with_the_best(
+        self, metric: str, operation: Comparison, samples: SliceSamples, chosen: ReferenceSlice
+    ) -> list[Measured]:
+        """Compare with the best: the data chose it, and the intervals allow for that."""
+        known = samples.known()
+        outcomes = dict(
+            zip(
+                known,
+                with_the_best(
+                    operation, [samples.samples[where] for where in known],
+                    better=samples.metric.better or "higher", confidence=self.confidence,
+                ),
+                strict=True,
+            )
+        )  # fmt: skip
+        out: list[Measured] = []
         for where, sample in samples.samples.items():
             if where == chosen:
                 continue
             if not where.known:
                 out.append((metric, where, chosen, None, Absent("the group is unknown")))
                 continue
-            places.append((metric, where, chosen))
-            ours.append(sample)
-            theirs.append(
-                rest_sample(name, statistic, samples.family, where)
-                if isinstance(chosen, str)
-                else samples.samples[chosen]
-            )
-    outcomes = compare(operation, ours, theirs, confidence=confidence)
-    for (metric, where, chosen), outcome in zip(places, outcomes, strict=True):
-        out.append((metric, where, chosen, None, outcome))
-    return out
+            reason = sample.reason if isinstance(sample, Absent) else "no records"
+            found = outcomes.get(where, Absent(f"this slice: {reason}"))
+            out.append((metric, where, chosen, None, found))
+        return out
 
+    def between(
+        self, measured: Sequence[tuple[str, SliceSamples]], operation: Comparison
+    ) -> list[Measured]:
+        """Give the largest difference, or the smallest ratio, between any two groups."""
+        out: list[Measured] = []
+        for name, samples in measured:
+            metric = _comparison_of(name, operation)
+            if metric is None:
+                continue
+            known = samples.known()
+            outcome: Outcome = Absent("only one group holds records")
+            if len(known) > 1:
+                outcome = extreme(
+                    operation, [[samples.samples[where] for where in known]],
+                    confidence=self.confidence,
+                )  # fmt: skip
+            out.append((metric, Slice(), None, self.family, outcome))
+        return out
 
-def _extreme(name: str, statistic: Statistic, family: Family, confidence: float) -> Measured:
-    metric = METRICS.get(name)
-    components = [slice_samples(part, statistic, family) for part in metric.components]
-    outcome: Outcome
-    if len(components[0].known()) < 2:
-        outcome = Absent("only one group holds records")
-    else:
-        outcome = extreme(
-            metric.operation or "difference",
-            [[part.samples[where] for where in part.known()] for part in components],
-            confidence=confidence,
+    def paired(self, name: str) -> list[Measured]:
+        """Read a metric of each slice against the reference."""
+        records: dict[Slice, Sample] = {
+            where: Census(count, count) for where, count in self.rows.records.items()
+        }
+        metric = METRICS.get(split_parameter(name)[0])
+        by = "largest" if self.reference == "best" else self.reference
+        chosen = reference_slice(
+            SliceSamples(metric, self.family, records, self.rows.records), by
         )
-    return (name, Slice(), None, family, outcome)
+        if isinstance(chosen, Absent):
+            return [self._absent(name, where, chosen) for where in records]
+        out: list[Measured] = []
+        for where in records:
+            if where == chosen:
+                continue
+            if not where.known:
+                out.append((name, where, chosen, None, Absent("the group is unknown")))
+                continue
+            sample = pair_sample(
+                name, self.statistic, self.family, where, chosen, rows=self.rows
+            )
+            out.append(
+                (name, where, chosen, None, estimate(sample, confidence=self.confidence))
+            )
+        return out
+
+    def over_groups(self, name: str) -> Measured:
+        """Read one number over all groups."""
+        metric = METRICS.get(split_parameter(name)[0])
+        if metric.aggregates:
+            sample = aggregate_sample(name, self.statistic, self.family, rows=self.rows)
+            outcome = estimate(sample, confidence=self.confidence)
+        elif len(self.rows.known()) < 2:
+            outcome = Absent("only one group holds records")
+        else:
+            parts = [
+                slice_samples(part, self.statistic, self.family, rows=self.rows)
+                for part in metric.components
+            ]
+            outcome = extreme(
+                metric.operation or "difference",
+                [[part.samples[where] for where in part.known()] for part in parts],
+                confidence=self.confidence,
+            )
+        return (name, Slice(), None, self.family, outcome)
+
+    def _absent(self, metric: str, where: Slice, reason: Absent) -> Measured:
+        return (metric, where, None, None,
+                reason if where.known else Absent("the group is unknown"))  # fmt: skip
+
+
+def _comparison_of(name: str, operation: Comparison) -> str | None:
+    base, parameter = split_parameter(name)
+    metric = f"{base}_{operation}"
+    return with_parameter(metric, parameter) if metric in METRICS else None

@@ -13,9 +13,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditor.errors import InputError
+from auditor.metrics.counts import checked_counts
 
-__all__ = ["Bounds", "katz", "newcombe", "normal_quantile", "wilson"]
+__all__ = [
+    "Bounds",
+    "clopper_pearson",
+    "jeffreys",
+    "katz",
+    "mover_difference",
+    "mover_ratio",
+    "newcombe",
+    "normal_quantile",
+    "wilson",
+]
 
+Array = NDArray[np.float64]
 Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -50,6 +62,51 @@ def wilson(x: ArrayLike, n: ArrayLike, *, confidence: float) -> Bounds:
     low = np.where(x <= 0, 0.0, np.clip((centre - half) / scale, 0, 1))
     high = np.where(x >= n, 1.0, np.clip((centre + half) / scale, 0, 1))
     return low, high
+
+
+def clopper_pearson(x: ArrayLike, n: ArrayLike, *, confidence: float) -> Bounds:
+    """The exact interval of a proportion: it covers at least as often as it says, at any rate.
+
+    Quantiles α/2 of Beta(x, n − x + 1) and 1 − α/2 of Beta(x + 1, n − x); Clopper and Pearson
+    (1934), Biometrika 26. At 0 of n the lower bound is exactly 0, at n of n the upper exactly 1;
+    0 of 0 has the bounds 0 and 1. Raises :class:`InputError` unless 0 ≤ x ≤ n < ∞.
+
+    >>> low, high = clopper_pearson(0, 10, confidence=0.95)  # 1 − 0.025^(1/10)
+    >>> float(low), round(float(high), 4)
+    (0.0, 0.3085)
+    """
+    x, n = checked_counts(x, n)
+    return _beta_bounds(x, n, 0.0, confidence)
+
+
+def jeffreys(x: ArrayLike, n: ArrayLike, *, confidence: float) -> Bounds:
+    """The equal-tailed interval of a proportion under Jeffreys' prior, Beta(½, ½).
+
+    Quantiles α/2 and 1 − α/2 of Beta(x + ½, n − x + ½), with the lower bound 0 at 0 of n and the
+    upper 1 at n of n; Brown, Cai and DasGupta (2001), Statistical Science 16. 0 of 0 has the bounds
+    0 and 1, and of fractions of a success the interval holds at least the rate itself. Raises :class:`InputError` unless 0 ≤ x ≤ n < ∞.
+
+    >>> low, high = jeffreys(3, 10, confidence=0.95)
+    >>> round(float(low), 4), round(float(high), 4)
+    (0.0927, 0.6058)
+    """
+    x, n = checked_counts(x, n)
+    return _beta_bounds(x, n, 0.5, confidence)
+
+
+def _beta_bounds(x: Array, n: Array, shift: float, confidence: float) -> Bounds:
+    """Quantiles of Beta(x + s, n − x + 1 − s) below and of Beta(x + 1 − s, n − x + s) above."""
+    from scipy.special import betaincinv
+
+    normal_quantile(confidence)  # refuses what is no probability
+    tail, rest = (1 - confidence) / 2, n - x
+    # The upper bound is that of the complement, turned: 1 − α/2 would lose the digits of a small α.
+    low = betaincinv(np.maximum(x, 1e-12) + shift, rest + 1 - shift, tail)
+    high = 1 - betaincinv(np.maximum(rest, 1e-12) + shift, x + 1 - shift, tail)
+    # Of a fraction of one success Jeffreys' bound may lie above the rate itself.
+    rate = np.divide(x, n, out=np.zeros(x.shape), where=n > 0)
+    low = np.where(x <= 0, 0.0, np.minimum(low, rate))
+    return low, np.where(rest <= 0, 1.0, np.maximum(high, rate))
 
 
 def newcombe(
@@ -94,3 +151,74 @@ def katz(
         low, high = np.exp(log_ratio - half), np.exp(log_ratio + half)
     undefined = (x1 <= 0) | (x2 <= 0)
     return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
+
+
+def mover_difference(
+    value1: ArrayLike,
+    low1: ArrayLike,
+    high1: ArrayLike,
+    value2: ArrayLike,
+    low2: ArrayLike,
+    high2: ArrayLike,
+) -> Bounds:
+    """The interval of a difference out of the intervals of two independent quantities.
+
+    d − √((v₁−l₁)² + (u₂−v₂)²) to d + √((u₁−v₁)² + (v₂−l₂)²), at the confidence of the two: the
+    variance estimates recovered from them (MOVER); Zou and Donner (2008), Statistics in Medicine
+    27. Out of Wilson's intervals it is Newcombe's. A side is infinite where one
+    of the sides that make it is. Raises :class:`InputError` where a value is not finite or lies
+    outside its own interval.
+
+    >>> [float(bound) for bound in mover_difference(5, 2, 9, 3, 1, 7)]  # 2 − √(9+16), 2 + √(16+4)
+    [-3.0, 6.47213595499958]
+    """
+    v1, l1, u1, v2, l2, u2 = _recoverable(value1, low1, high1, value2, low2, high2)
+    d = v1 - v2
+    low, high = d - np.hypot(v1 - l1, u2 - v2), d + np.hypot(u1 - v1, v2 - l2)
+    return np.asarray(low, np.float64), np.asarray(high, np.float64)
+
+
+def mover_ratio(
+    value1: ArrayLike,
+    low1: ArrayLike,
+    high1: ArrayLike,
+    value2: ArrayLike,
+    low2: ArrayLike,
+    high2: ArrayLike,
+) -> Bounds:
+    """The interval of a ratio out of the intervals of two independent non-negative quantities.
+
+    The ratios r at which the recovered interval of v₁ − r v₂ reaches 0; Donner and Zou (2012),
+    Statistical Methods in Medical Research 21:
+    (v₁v₂ − √((v₁v₂)² − l₁u₂(2v₁−l₁)(2v₂−u₂))) / (u₂(2v₂−u₂)) below,
+    (v₁v₂ + √((v₁v₂)² − u₁l₂(2v₁−u₁)(2v₂−l₂))) / (l₂(2v₂−l₂)) above. The upper bound is infinite
+    where the interval of the denominator reaches 0; bounds of the quantities under 0 count as 0.
+    Raises :class:`InputError` where a value is negative, not finite, or outside its own interval.
+
+    >>> [round(float(bound), 4) for bound in mover_ratio(4, 3, 5, 2, 1, 3)]
+    [1.2137, 4.1196]
+    """
+    v1, l1, u1, v2, l2, u2 = _recoverable(value1, low1, high1, value2, low2, high2)
+    if bool(np.any((v1 < 0) | (v2 < 0))):
+        raise InputError("a ratio of negative quantities has no interval", valid="values from 0 on")
+    l1, l2 = np.maximum(l1, 0), np.maximum(l2, 0)
+    b = v1 * v2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # The smaller root, in the form that neither cancels nor divides by 2v₂ − u₂ = 0.
+        a, c = u2 * (2 * v2 - u2), l1 * (2 * v1 - l1)
+        low = c / (b + np.sqrt(np.maximum(b * b - a * c, 0)))
+        a, c = l2 * (2 * v2 - l2), u1 * (2 * v1 - u1)
+        high = (b + np.sqrt(np.maximum(b * b - a * c, 0))) / a
+    return np.where(l1 <= 0, 0.0, low), np.where(l2 <= 0, np.inf, high)
+
+
+def _recoverable(*given: ArrayLike) -> tuple[Array, ...]:
+    """Return values and bounds of one shape; bounds that miss by rounding are put on the value."""
+    v1, l1, u1, v2, l2, u2 = np.broadcast_arrays(*(np.asarray(g, np.float64) for g in given))
+    for value, low, high in ((v1, l1, u1), (v2, l2, u2)):
+        slack = 1e-9 * (1 + np.abs(value))
+        finite = bool(np.isfinite(value).all())
+        if not finite or not bool(np.all((low <= value + slack) & (value - slack <= high))):
+            raise InputError("a value that is not finite, or outside its own interval",
+                             valid="low ≤ value ≤ high")  # fmt: skip
+    return v1, np.minimum(l1, v1), np.maximum(u1, v1), v2, np.minimum(l2, v2), np.maximum(u2, v2)

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
-
-from numpy.typing import NDArray
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 from auditor.errors import InputError
+from auditor.evidence import Slice
 from auditor.metrics.estimates import Comparison
+from auditor.metrics.row import Row
 from auditor.metrics.samples import Sample
 from auditor.registry import Registry
 
-__all__ = ["METRICS", "Metric", "SampleReader", "add_metric", "split_parameter"]
+__all__ = [
+    "METRICS",
+    "AggregateReader",
+    "Metric",
+    "PairReader",
+    "SampleReader",
+    "add_metric",
+    "split_parameter",
+    "with_parameter",
+]
 
-SampleReader = Callable[[NDArray[Any], "Sequence[str]", str | None], Sample]
-"""(values of one slice, names of the columns, the metric's parameter) → sample."""
+SampleReader = Callable[[Row], Sample]
+"""The numbers of one slice → sample."""
+
+PairReader = Callable[[Row, Row], Sample]
+"""The numbers of a slice and of its reference → sample."""
+
+AggregateReader = Callable[[Mapping[Slice, Row]], Sample]
+"""The numbers of all known slices of a family that hold records → sample."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric of one slice, a comparison of two, or an extreme over all groups.
+    """A metric of one slice, a comparison of two, or one number over all groups of a family.
+
+    A metric has exactly one of ``readers``, ``pairs``, ``aggregates`` and ``components``.
 
     Parameters
     ----------
@@ -33,28 +50,34 @@ class Metric:
         The best value, or ``None`` where there is none (a selection rate).
     better:
         Which direction is better: it chooses the best group, and is the axis of the charts.
-    kind:
-        The kind of statistic that it reads.
-    read:
-        Reads the sample of one slice; ``None`` for comparisons and extremes.
+    readers:
+        For a metric of one slice: how it is read off each kind of statistic.
+    pairs:
+        For a metric of a slice against a reference that is no difference or ratio of two values (a
+        distance of distributions, a test): how it is read off each kind of statistic.
+    aggregates:
+        For one number over all groups (an index of inequality): how it is read off each kind.
     components:
         For comparisons and extremes, the metrics that are compared.
     operation:
         ``difference`` or ``ratio``, for comparisons and extremes.
     extreme:
         Whether it is the largest difference, or the smallest ratio, over all pairs of groups.
+    parameter:
+        What its name carries in brackets, if anything (``column`` of ``missing_rate[age]``).
     formula, source:
         How it is defined, and where.
     """
 
     id: str
     title: str
-    kind: str
     low: float | None = 0.0
     high: float | None = 1.0
     ideal: float | None = None
     better: Literal["higher", "lower"] | None = None
-    read: SampleReader | None = None
+    readers: Mapping[str, SampleReader] = field(default_factory=dict[str, SampleReader])
+    pairs: Mapping[str, PairReader] = field(default_factory=dict[str, PairReader])
+    aggregates: Mapping[str, AggregateReader] = field(default_factory=dict[str, AggregateReader])
     components: tuple[str, ...] = ()
     operation: Comparison | None = None
     extreme: bool = False
@@ -62,32 +85,54 @@ class Metric:
     formula: str = ""
     source: str = ""
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of statistic that it can be read off."""
+        if self.components:
+            kinds = [METRICS.get(name).kinds for name in self.components]
+            return tuple(kind for kind in kinds[0] if all(kind in other for other in kinds))
+        return (*self.readers, *self.pairs, *self.aggregates)
+
+    @property
+    def compares(self) -> bool:
+        """Whether it speaks of a slice against a reference."""
+        return bool(self.pairs) or (self.operation is not None and not self.extreme)
+
+    @property
+    def over_groups(self) -> bool:
+        """Whether it is one number over all groups of a family."""
+        return self.extreme or bool(self.aggregates)
+
 
 METRICS: Registry[Metric] = Registry("metric", group="auditor.metrics")
 
 
 def add_metric(metric: Metric, *, compared: bool = True) -> Metric:
-    """Register a metric of one slice and, unless told otherwise, its difference and its ratio."""
+    """Register a metric; for one of a slice, unless told otherwise, its difference and ratio too.
+
+    A ratio is there where the values cannot be negative.
+    """
     METRICS.add(metric.id, metric)
-    if metric.read is None or not compared:
+    if not metric.readers or not compared:
         return metric
     span = None if metric.high is None or metric.low is None else metric.high - metric.low
     METRICS.add(
         f"{metric.id}_difference",
         Metric(
-            f"{metric.id}_difference", f"Difference in {metric.title.lower()}", metric.kind,
+            f"{metric.id}_difference", f"Difference in {_lower(metric.title)}",
             low=None if span is None else -span, high=span, ideal=0.0, components=(metric.id,),
             operation="difference", parameter=metric.parameter,
-            formula="value of the slice − value of the reference",
+            formula="value of the slice − value of the reference; over groups, the largest of all",
         ),
     )  # fmt: skip
     if metric.low is not None and metric.low >= 0:
         METRICS.add(
             f"{metric.id}_ratio",
             Metric(
-                f"{metric.id}_ratio", f"Ratio of {metric.title.lower()}", metric.kind, low=0.0,
+                f"{metric.id}_ratio", f"Ratio of {_lower(metric.title)}", low=0.0,
                 high=None, ideal=1.0, components=(metric.id,), operation="ratio",
-                parameter=metric.parameter, formula="value of the slice / value of the reference",
+                parameter=metric.parameter,
+                formula="value of the slice / value of the reference; over groups, the smallest",
             ),
         )  # fmt: skip
     return metric
@@ -105,3 +150,19 @@ def split_parameter(name: str) -> tuple[str, str | None]:
     if not rest.endswith("]") or not base:
         raise InputError(f"{name!r} is not a metric", valid="metric or metric[parameter]")
     return base, rest[:-1]
+
+
+def with_parameter(name: str, parameter: str | None) -> str:
+    """Join a metric and its parameter again.
+
+    >>> with_parameter("missing_rate", "age"), with_parameter("auc", None)
+    ('missing_rate[age]', 'auc')
+    """
+    return name if parameter is None else f"{name}[{parameter}]"
+
+
+def _lower(title: str) -> str:
+    """Write a title inside a sentence: ``Base rate`` as ``base rate``, ``F1`` and ``R²`` as is."""
+    return title if title[1:2].isupper() or not title[1:2].isalpha() else title[0].lower() + title[1:]
+
+

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from auditor.metrics.intervals import Bounds, normal_quantile
+from auditor.metrics.roots import root_between
 
 __all__ = ["miettinen_nurminen_ratio"]
 
@@ -24,7 +24,8 @@ def miettinen_nurminen_ratio(
 
     The bounds are the ratios r at which (p₁ − r p₂)² reaches z² times its variance under the
     restricted maximum-likelihood estimate, with the factor N / (N − 1). With x₁ = 0 the lower
-    bound is exactly 0; with x₂ = 0 the upper is infinite.
+    bound is exactly 0; with x₂ = 0 the upper is infinite. Counts need not be whole; where
+    N = n₁ + n₂ is 1 or less nothing is known, and the bounds are 0 and infinite.
 
     >>> low, high = miettinen_nurminen_ratio(805, 1795, 349, 1488, confidence=0.95)
     >>> round(float(low), 4), round(float(high), 4)
@@ -40,9 +41,11 @@ def miettinen_nurminen_ratio(
         centre = np.log(np.clip((a / m) / (b / n), 1e-12, 1e12))
     centre = np.where(np.isnan(centre), 0.0, centre)
     outside = np.repeat([-_LIMIT, _LIMIT], half)
-    bounds = np.exp(_root(lambda log_r: np.abs(_score(log_r, a, m, b, n)) - z, centre, outside))
-    low = np.where(a[:half] <= 0, 0.0, bounds[:half])
-    high = np.where(b[:half] <= 0, np.inf, bounds[half:])
+    log_bounds = root_between(lambda log_r: np.abs(_score(log_r, a, m, b, n)) - z, centre, outside)
+    bounds = np.exp(log_bounds)
+    nothing = m[:half] + n[:half] <= 1
+    low = np.where((a[:half] <= 0) | nothing, 0.0, bounds[:half])
+    high = np.where((b[:half] <= 0) | nothing, np.inf, bounds[half:])
     return low.reshape(shape), high.reshape(shape)
 
 
@@ -54,45 +57,10 @@ def _score(log_r: Array, x1: Array, n1: Array, x2: Array, n2: Array) -> Array:
     root = np.sqrt(np.maximum(b * b - 4 * a * c, 0))
     q2 = np.clip(2 * c / (b + root), 0, 1)
     q1 = np.clip(r * q2, 0, 1)
-    variance = (q1 * (1 - q1) / n1 + r * r * q2 * (1 - q2) / n2) * total / (total - 1)
+    variance = (q1 * (1 - q1) / n1 + r * r * q2 * (1 - q2) / n2) * total
+    variance = variance / np.maximum(total - 1, 1e-9)
     gap = x1 / n1 - r * (x2 / n2)
     with np.errstate(divide="ignore", invalid="ignore"):
         score = gap / np.sqrt(variance)
     # Without variance the hypothesis is either met exactly (0) or impossible.
     return np.where(variance > 0, score, np.where(np.abs(gap) < 1e-12, 0, np.sign(gap) * 1e9))
-
-
-def _root(
-    function: Callable[[Array], Array],
-    a: Array,
-    b: Array,
-) -> Array:
-    """Find a root between each ``a`` and ``b`` where the function changes its sign.
-
-    Chandrupatla's method (1997), Advances in Engineering Software 28: inverse quadratic steps
-    where they are safe, bisection elsewhere; on whole arrays.
-    """
-    fa, fb = function(a), function(b)
-    c, fc = a, fa
-    t = np.full_like(a, 0.5)
-    for _ in range(100):
-        x = a + t * (b - a)
-        fx = function(x)
-        same = np.sign(fx) == np.sign(fa)
-        c, fc = np.where(same, a, b), np.where(same, fa, fb)
-        b, fb = np.where(same, b, a), np.where(same, fb, fa)
-        a, fa = x, fx
-        best = np.where(np.abs(fa) < np.abs(fb), a, b)
-        tolerance = 1e-14 + 2e-15 * np.abs(best)
-        width = np.abs(b - a)
-        if bool(np.all((width < 2 * tolerance) | (fa == 0) | (fb == 0))):
-            break
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            xi, phi = (a - b) / (c - b), (fa - fb) / (fc - fb)
-            quadratic = fa / (fb - fa) * fc / (fb - fc) + (c - a) / (b - a) * fa / (fc - fa) * (
-                fb / (fc - fb)
-            )
-            safe = (phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi) & np.isfinite(quadratic)
-        edge = np.minimum(0.5, tolerance / np.maximum(width, 1e-300))
-        t = np.clip(np.where(safe, quadratic, 0.5), edge, 1 - edge)
-    return np.where(np.abs(fa) < np.abs(fb), a, b)

@@ -35,6 +35,7 @@ class Contrasts:
 
     ``metric`` names the numbers that result, ``labels`` the slices of the samples (or ``rest``).
     Contrast k is of ``samples[ours[k]]``, against ``samples[theirs[k]]`` where there are any.
+    ``shared`` says that the samples share their records (each is of two groups, or of all).
     """
 
     metric: str
@@ -43,6 +44,7 @@ class Contrasts:
     samples: tuple[Sample, ...]
     ours: NDArray[np.intp]
     theirs: NDArray[np.intp] | None = None
+    shared: bool = False
 
     def __len__(self) -> int:
         return self.ours.size

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
@@ -23,46 +22,14 @@ from auditor.metrics import (
     split_parameter,
 )
 from auditor.policy.bounds import Contrasts
+from auditor.policy.layout import Against, Aside, Block
 from auditor.policy.material import Unit
+from auditor.policy.paired import aggregated, paired
 from auditor.stats import Family, Statistic
 
-__all__ = ["Aside", "Block", "blocks_of"]
+__all__ = ["blocks_of"]
 
 Samples = Callable[[str, Statistic, Family], SliceSamples]
-Against = Literal["largest", "best", "rest"] | Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Aside:
-    """A slice that decides nothing, and why: too ``small``, or ``listed`` for another reason."""
-
-    metric: str
-    slice: Slice
-    n: int | None
-    decision: Literal["small", "listed"]
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """The contrasts of one metric over one family, whose slices come in the declared order.
-
-    ``all_pairs`` holds every pair in both orders, so that one side of the region speaks of both
-    groups. ``empty`` says why there is no contrast, where there is none.
-    """
-
-    family: Family
-    slices: tuple[Slice, ...]
-    contrasts: Contrasts
-    asides: tuple[Aside, ...]
-    all_pairs: bool
-    empty: str
-
-    @property
-    def name(self) -> str:
-        """What this block is about, for messages."""
-        metric = self.contrasts.metric
-        return f"{metric} over {' × '.join(self.family)}" if self.family else metric
 
 
 def blocks_of(
@@ -86,6 +53,15 @@ def blocks_of(
     suffix = "" if parameter is None else f"[{parameter}]"
     blocks: list[Block] = []
     for family in unit.families:
+        if metric.pairs or metric.aggregates:
+            block = (
+                paired(unit, family, least=least, reference=reference)
+                if metric.pairs
+                else aggregated(unit, family)
+            )
+            block = block if only is None else _only(block, only)
+            blocks.append(block if unit.reason is None else replace(block, empty=unit.reason))
+            continue
         for component in metric.components or (base,):
             name = f"{component}_{metric.operation}" if metric.components else component
             read = samples(component + suffix, unit.statistic, family)
@@ -93,7 +69,9 @@ def blocks_of(
             judged, asides = place.sorted_out(least)
             if metric.operation is None:
                 block = place.each(judged, asides, least)
-            elif reference is None:
+            elif reference is None or reference == "best":
+                # Nobody lies too far from the best exactly when nobody lies too far from anybody;
+                # and it is the data that choose the best, which every pair allows for.
                 block = place.pairs(judged, asides, least)
             else:
                 block = place.against(judged, asides, least, reference)
@@ -240,11 +218,6 @@ def _reference(
         for name, value in reference.items():
             if name in read.family and not any(w[name] == value for w in read.known()):
                 return Absent(f"the reference {name}={value} holds no records")
-    if reference == "best":
-        # A rate of few records is the best by chance more often than by merit.
-        if len(judged) < 2:
-            return Absent("fewer than two groups are large enough to choose the best of them")
-        read = replace(read, samples=dict(judged))
     return reference_slice(read, reference)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from auditor.evidence import Estimate, Slice, SliceBound, Status
 from auditor.metrics import Absent, ReferenceSlice
 from auditor.policy.bounds import Bounds, bounds, interval, outcomes
-from auditor.policy.contrasts import Aside, Block
+from auditor.policy.layout import Aside, Block
 from auditor.policy.region import Region
 
 __all__ = ["RANKED", "Decided", "Decision", "Judged", "Levels", "accepted", "decide", "refused"]

@@ -10,8 +10,9 @@ import numpy as np
 from auditor.errors import AuditorError
 from auditor.evidence import Slice, SliceBound, Status, worst
 from auditor.metrics import METRICS, ReferenceSlice, split_parameter
-from auditor.policy.contrasts import Aside, Block, blocks_of
+from auditor.policy.contrasts import blocks_of
 from auditor.policy.decide import Decided, Decision, Judged, decide
+from auditor.policy.layout import Aside, Block
 from auditor.policy.material import Library, Material
 from auditor.policy.region import Region
 from auditor.policy.schema import Defaults, Rule

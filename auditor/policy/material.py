@@ -121,13 +121,13 @@ class Library:
         return units, gaps
 
     def _statistic(self, metric: str, group: Sequence[Finding]) -> Statistic | None:
-        """Return the first statistic named by the findings that has the metric's kind."""
-        kind = METRICS.get(split_parameter(metric)[0]).kind
+        """Return the first statistic named by the findings that the metric can be read off."""
+        kinds = METRICS.get(split_parameter(metric)[0]).kinds
         digests = dict.fromkeys(digest for finding in group for digest in finding.evidence)
         for digest in digests:
             if digest not in self._read:
                 self._read[digest] = self.statistics(digest)
-            if self._read[digest].kind == kind:
+            if self._read[digest].kind in kinds:
                 return self._read[digest]
         return None
 
@@ -138,7 +138,7 @@ class Library:
         """Return the families that the rule speaks of, as the statistic declares them."""
         groups = statistic.groups
         if rule.families is None:
-            if METRICS.get(split_parameter(metric)[0]).operation is None:
+            if not _between(metric):
                 return [()]
             measured = {_attributes(finding) for finding in group}
             families = [f for f in groups.families if len(f) == 1 and frozenset(f) in measured]
@@ -166,8 +166,13 @@ def _concerns(finding: Finding, rule: Rule) -> bool:
         return finding.slice == rule.slice
     if rule.families is not None:
         return any(attributes == frozenset(family) for family in rule.families)
-    compared = METRICS.get(split_parameter(rule.metric)[0]).operation is not None
-    return len(attributes) == (1 if compared else 0)
+    return len(attributes) == (1 if _between(rule.metric) else 0)
+
+
+def _between(metric: str) -> bool:
+    """Whether a metric speaks of several groups, so that it has no value for everybody."""
+    known = METRICS.get(split_parameter(metric)[0])
+    return known.compares or known.over_groups
 
 
 def broken_check(check: str) -> str:

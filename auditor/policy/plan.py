@@ -12,8 +12,8 @@ __all__ = ["plan"]
 def plan(policy: Policy) -> tuple[Check, ...]:
     """Return the checks that the policy names, and those that its rules bring along.
 
-    A rule whose metric no named check yields at its stage brings the first registered check that
-    does, with default fields. A check that failed to load is left out here; the verdict shows it.
+    A rule whose metric no named check yields at its stage brings every registered check that does
+    (for one task or another), with default fields. A check that failed to load is left out here; the verdict shows it.
     """
     checks: dict[str, Check] = {
         use.id: CHECKS.get(use.id).build(use.fields, where=policy.id)
@@ -26,5 +26,5 @@ def plan(policy: Policy) -> tuple[Check, ...]:
             if rule.stage in check.stages and rule.check in (None, check.id)
         ]  # fmt: skip
         if suitable and not any(identifier in checks for identifier in suitable):
-            checks[suitable[0]] = CHECKS.get(suitable[0])()
+            checks |= {identifier: CHECKS.get(identifier)() for identifier in suitable}
     return tuple(checks.values())

@@ -150,7 +150,9 @@ def _records(decided: Decided) -> int:
             continue
         n = np.array([_n(sample) for sample in contrasts.samples])
         # Everybody else are the others of the family, so that one contrast holds them all.
-        if contrasts.theirs is not None and "rest" in contrasts.labels:
+        if contrasts.shared:
+            records = float(n[contrasts.ours].max())
+        elif contrasts.theirs is not None and "rest" in contrasts.labels:
             records = float((n[contrasts.ours] + n[contrasts.theirs]).max())
         else:
             pairs = () if contrasts.theirs is None else (contrasts.theirs,)

@@ -80,18 +80,18 @@ def _ideal_problem(metric: Metric, region: Region) -> Problem | None:
 
 
 def _contrast_problem(metric: Metric, rule: Rule) -> Problem | None:
-    if metric.operation is None and rule.reference is not None:
+    if not (metric.compares or metric.over_groups) and rule.reference is not None:
         valid = ", ".join(m for m in (f"{metric.id}_difference", f"{metric.id}_ratio")
                           if m in METRICS)  # fmt: skip
         return Problem(
             "reference", f"{metric.id} compares nothing, so it takes no reference",
             valid and f"with a reference: {valid}",
         )  # fmt: skip
-    if metric.extreme and rule.reference is not None:
+    if metric.over_groups and rule.reference is not None:
         return Problem(
             "reference", f"{metric.id} is over all pairs of groups, so it takes no reference"
         )
-    if metric.extreme and rule.slice is not None:
+    if metric.over_groups and rule.slice is not None:
         return Problem("slice", f"{metric.id} is over all pairs of groups", "over: […]")
     if isinstance(rule.reference, dict) and (families := rule.families) is not None:
         named = {name for family in families for name in family}

@@ -107,7 +107,7 @@ def _estimates(
     statistic: Statistic, confidence: float
 ) -> Iterator[tuple[tuple[str, Slice], Estimate]]:
     for metric in _METRICS:
-        if METRICS.get(metric).kind != statistic.kind:
+        if statistic.kind not in METRICS.get(metric).kinds:
             continue
         for family in statistic.groups.families:
             if len(family) > 1:

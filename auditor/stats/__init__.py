@@ -6,16 +6,54 @@ from collections.abc import Mapping
 from typing import Any
 
 from auditor.errors import InputError
+from auditor.stats.classes import CLASSES, MOST_CLASSES, class_counts, class_zero
 from auditor.stats.confusion import CELLS, CONFUSION, confusion_counts, confusion_zero
 from auditor.stats.groups import Attribute, Family, Groups, as_label
-from auditor.stats.scores import MOST_DISTINCT, SCORES, ScoreCounts, ScoreGrid, score_counts
+from auditor.stats.ranks import RANKS, rank_sums, rank_zero
+from auditor.stats.regression import (
+    REGRESSION,
+    REGRESSION_COLUMNS,
+    regression_sums,
+    regression_zero,
+    value_counts,
+)
+from auditor.stats.score_sums import SCORE_SUMS, score_sums, score_sums_zero
+from auditor.stats.scores import (
+    HISTOGRAMS,
+    MOST_DISTINCT,
+    PREDICTIONS,
+    RESIDUALS,
+    SCORES,
+    ScoreCounts,
+    ScoreGrid,
+    score_counts,
+)
 from auditor.stats.table import SliceTable
+from auditor.stats.weighted import (
+    PRODUCTS,
+    WEIGHTED,
+    WEIGHTED_COLUMNS,
+    weighted_confusion,
+    weighted_zero,
+)
 
 __all__ = [
     "CELLS",
+    "CLASSES",
     "CONFUSION",
+    "HISTOGRAMS",
+    "MOST_CLASSES",
     "MOST_DISTINCT",
+    "PREDICTIONS",
+    "PRODUCTS",
+    "RANKS",
+    "REGRESSION",
+    "REGRESSION_COLUMNS",
+    "RESIDUALS",
     "SCORES",
+    "SCORE_SUMS",
+    "WEIGHTED",
+    "WEIGHTED_COLUMNS",
     "Attribute",
     "Family",
     "Groups",
@@ -24,10 +62,21 @@ __all__ = [
     "SliceTable",
     "Statistic",
     "as_label",
+    "class_counts",
+    "class_zero",
     "confusion_counts",
     "confusion_zero",
+    "rank_sums",
+    "rank_zero",
     "read_statistic",
+    "regression_sums",
+    "regression_zero",
     "score_counts",
+    "score_sums",
+    "score_sums_zero",
+    "value_counts",
+    "weighted_confusion",
+    "weighted_zero",
 ]
 
 Statistic = SliceTable | ScoreCounts
@@ -40,7 +89,11 @@ def read_statistic(document: Any, *, where: str) -> Statistic:
     kind = document["kind"]
     if kind == CONFUSION and document.get("columns") != list(CELLS):
         raise InputError("confusion counts with other cells", where=where, valid=", ".join(CELLS))
-    reader = ScoreCounts if kind == SCORES else SliceTable
+    if kind == REGRESSION and document.get("columns") != list(REGRESSION_COLUMNS):
+        raise InputError("regression sums with other columns", where=where)
+    if kind == WEIGHTED and document.get("columns") != list(WEIGHTED_COLUMNS):
+        raise InputError("weighted counts with other columns", where=where)
+    reader = ScoreCounts if kind in HISTOGRAMS else SliceTable
     try:
         return reader.from_json(document, where=where)
     except (KeyError, TypeError, ValueError, IndexError) as error:

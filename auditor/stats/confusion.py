@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from auditor.stats.cover import count_cells
 from auditor.stats.groups import Groups
 from auditor.stats.table import SliceTable
-from auditor.stats.vectors import to_ternary
+from auditor.stats.vectors import to_small_ternary
 
 __all__ = ["CELLS", "CONFUSION", "confusion_counts", "confusion_zero"]
 
 CONFUSION = "confusion-counts"
 _MOST_JOINT = 1 << 20
+_CHUNK = 1 << 16
 
 CELLS = (
     "tn",
@@ -65,17 +67,20 @@ def confusion_counts(
     [[0, 0, 0, 1], [0, 1, 1, 0], [0, 0, 0, 1]]
     """
     rows = codes.shape[0]
-    true = to_ternary(y_true, rows, "y_true")
-    predicted = to_ternary(y_pred, rows, "y_pred")
+    true = to_small_ternary(y_true, rows, "y_true")
+    predicted = to_small_ternary(y_pred, rows, "y_pred")
+    groups.check_codes(codes)
     cells = 3 * true + predicted
     table = confusion_zero(groups, context)
     if groups.joint * 9 <= _MOST_JOINT:
-        joint = np.bincount(groups.joint_codes(codes) * 9 + cells, minlength=groups.joint * 9)
+        joint = np.zeros(groups.joint * 9, np.int64)
+        for start in range(0, rows, _CHUNK):  # the numbers of a chunk stay in the cache
+            part = slice(start, start + _CHUNK)
+            numbers = groups.joint_codes(codes[part])
+            numbers *= 9
+            numbers += cells[part]
+            joint += np.bincount(numbers, minlength=joint.size)
         table.values[:] = groups.marginals(joint.reshape(-1, 9))
         return table
-    flat = groups.flat(codes) * 9
-    counts = np.zeros(groups.total * 9, np.int64)
-    for position in range(flat.shape[1]):
-        counts += np.bincount(flat[:, position] + cells, minlength=counts.size)
-    table.values[:] = counts.reshape(-1, 9)
+    count_cells(groups, codes, cells, table.values)
     return table

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -55,17 +56,23 @@ class Attribute(Value):
         """Levels plus one for the missing value."""
         return len(self.levels) + 1
 
+    @cached_property
+    def index(self) -> dict[str | None, int]:
+        """The code of each level, and of ``None``."""
+        return {**{level: code for code, level in enumerate(self.levels)}, None: len(self.levels)}
+
     def label(self, code: int) -> str | None:
         """Return the level of a code, ``None`` for the missing one."""
         return self.levels[code] if code < len(self.levels) else None
 
     def encode(self, values: Iterable[Any]) -> NDArray[np.int32]:
         """Turn values into codes, shape ``[rows]``; raises :class:`InputError` on a new level."""
-        index: dict[str | None, int] = {level: code for code, level in enumerate(self.levels)}
-        index[None] = len(self.levels)
-        labels = [as_label(value) for value in values]
+        index = self.index
+        labels: list[Any] = list(values)
+        if not set(map(type, labels)) <= {str, type(None)}:
+            labels = [as_label(value) for value in labels]
         try:
-            return np.fromiter((index[label] for label in labels), np.int32, len(labels))
+            return np.fromiter(map(index.__getitem__, labels), np.int32, len(labels))
         except KeyError as error:
             raise InputError(
                 f"value {error.args[0]!r} of attribute {self.name!r} was not declared",
@@ -122,9 +129,8 @@ class Groups(Value):
 
     def attribute(self, name: str) -> Attribute:
         """Return an attribute by name; raises :class:`InputError`."""
-        for attribute in self.attributes:
-            if attribute.name == name:
-                return attribute
+        if name in self._by_name:
+            return self._by_name[name]
         raise InputError(
             f"{name!r} is not a declared sensitive attribute",
             valid=nearest(name, [a.name for a in self.attributes]),
@@ -149,15 +155,23 @@ class Groups(Value):
         """Return the number of slices of a family, missing ones included."""
         return math.prod(self.shape(family))
 
-    @property
+    @cached_property
     def total(self) -> int:
         """Slices of all families together."""
         return sum(self.size(family) for family in self.families)
 
     def offset(self, family: Family) -> int:
         """Return where the slices of a family begin among the flat slice numbers."""
-        position = self.families.index(family)
-        return sum(self.size(f) for f in self.families[:position])
+        return self._offsets[family]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Attribute]:
+        return {attribute.name: attribute for attribute in self.attributes}
+
+    @cached_property
+    def _offsets(self) -> dict[Family, int]:
+        sizes = itertools.accumulate((self.size(f) for f in self.families), initial=0)
+        return dict(zip(self.families, sizes, strict=False))
 
     def encode(self, columns: Mapping[str, Iterable[Any]]) -> NDArray[np.int32]:
         """Encode the attributes' columns: codes of shape ``[rows, attributes]``."""
@@ -186,15 +200,20 @@ class Groups(Value):
 
         Raises :class:`InputError` for codes that :meth:`encode` does not give.
         """
-        self._check_codes(codes)
-        names = [attribute.name for attribute in self.attributes]
         out = np.empty((codes.shape[0], len(self.families)), np.int64)
+        self.check_codes(codes)
         for position, family in enumerate(self.families):
-            flat = np.zeros(codes.shape[0], np.int64)
-            for name in family:
-                flat = flat * self.attribute(name).size + codes[:, names.index(name)]
-            out[:, position] = flat + self.offset(family)
+            out[:, position] = self.family_codes(codes, family)
         return out
+
+    def family_codes(self, codes: NDArray[np.int32], family: Family) -> NDArray[np.int64]:
+        """Map codes ``[rows, attributes]`` to the flat slice numbers of one family, ``[rows]``."""
+        names = [attribute.name for attribute in self.attributes]
+        flat = np.zeros(codes.shape[0], np.int64)
+        for name in family:
+            flat *= self.attribute(name).size
+            flat += codes[:, names.index(name)]
+        return flat + self.offset(family)
 
     @property
     def joint(self) -> int:
@@ -207,7 +226,7 @@ class Groups(Value):
         Where the joint table is small, counting in it once and adding up :meth:`marginals` takes
         the place of counting for every family. Raises :class:`InputError` as :meth:`flat` does.
         """
-        self._check_codes(codes)
+        self.check_codes(codes)
         joint = np.zeros(codes.shape[0], np.int64)
         for position, attribute in enumerate(self.attributes):
             joint *= attribute.size
@@ -228,7 +247,8 @@ class Groups(Value):
             [part.reshape((size, *rest)) for part, size in zip(parts, sizes, strict=True)]
         )
 
-    def _check_codes(self, codes: NDArray[np.int32]) -> None:
+    def check_codes(self, codes: NDArray[np.int32]) -> None:
+        """Raise :class:`InputError` for codes that :meth:`encode` does not give."""
         width = len(self.attributes)
         if codes.ndim != 2 or codes.shape[1] != width:
             raise InputError(f"group codes have shape {codes.shape}", valid=f"[rows, {width}]")
@@ -252,13 +272,12 @@ class Groups(Value):
         for name in family:
             attribute = self.attribute(name)
             value = where[name]
-            if value is not None and value not in attribute.levels:
+            if value not in attribute.index:
                 raise InputError(
                     f"attribute {name!r} has no value {value!r}",
-                    valid=nearest(value, attribute.levels),
+                    valid=nearest(str(value), attribute.levels),
                 )
-            code = len(attribute.levels) if value is None else attribute.levels.index(value)
-            number = number * attribute.size + code
+            number = number * attribute.size + attribute.index[value]
         return number
 
     def slices(self, family: Family, occupied: NDArray[np.bool_]) -> Iterator[tuple[int, Slice]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from auditor.errors import InputError
 from auditor.stats.groups import as_label
 
-__all__ = ["to_numbers", "to_ternary"]
+__all__ = ["to_numbers", "to_small_ternary", "to_ternary"]
 
 
 def to_ternary(values: Any, rows: int, name: str) -> NDArray[np.int64]:
@@ -21,18 +21,26 @@ def to_ternary(values: Any, rows: int, name: str) -> NDArray[np.int64]:
     >>> to_ternary([True, 0, None, float("nan")], 4, "y_true").tolist()
     [1, 0, 2, 2]
     """
+    return to_small_ternary(values, rows, name).astype(np.int64)
+
+
+def to_small_ternary(values: Any, rows: int, name: str) -> NDArray[np.int8]:
+    """Return :func:`to_ternary` in one byte a label, for what reads it once."""
     if values is None:
-        return np.full(rows, 2, np.int64)
+        return np.full(rows, 2, np.int8)
     array = _as_array(values, rows, name)
-    if array.dtype.kind in "biu" and not (array.size and (array.min() < 0 or array.max() > 1)):
-        return array.astype(np.int64)
+    if array.dtype.kind == "b":
+        return array.view(np.int8)
+    if array.dtype.kind in "iu" and not (array.size and (array.min() < 0 or array.max() > 1)):
+        return array.astype(np.int8)
     numbers = _as_numbers(array, name, valid="0, 1 or missing")
     missing = np.isnan(numbers)
     other = ~missing & (numbers != 0) & (numbers != 1)
     if other.any():
         found = ", ".join(f"{value:g}" for value in np.unique(numbers[~missing])[:5])
         raise InputError(f"{name} holds the values {found}", valid="0, 1 or missing")
-    return np.where(missing, 2, numbers).astype(np.int64)
+    numbers = np.where(missing, 2, numbers)
+    return numbers.astype(np.int8)
 
 
 def to_numbers(values: Any, rows: int, name: str, *, valid: str) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from auditor.metrics import METRICS
 from auditor.stats import Statistic
 
 IDS = (
-    "bias.base-rates", "bias.group-metrics", "bias.training-loss", "explainability.attributions",
+    "bias.base-rates", "bias.class-metrics", "bias.group-metrics", "bias.training-loss", "explainability.attributions",
     "provenance.duplicates", "provenance.missing-values", "provenance.overlap",
 )  # fmt: skip
 

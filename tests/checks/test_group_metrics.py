@@ -8,11 +8,11 @@ import pytest
 
 from auditor.checks import CHECKS, Evidence, NotMeasurable, Subject
 from auditor.checks.bias.group_metrics import GroupMetrics
-from auditor.datasets import scan_confusion, scan_scores
+from auditor.datasets import scan_confusion, scan_score_sums, scan_scores
 from auditor.errors import InputError
 from auditor.evidence import Finding, Slice, Stage
 from auditor.metrics.rates import BINARY_METRICS, EXTREMES
-from auditor.stats import CONFUSION, SCORES
+from auditor.stats import CONFUSION, SCORE_SUMS, SCORES
 
 FRAME = pd.DataFrame(
     {
@@ -58,16 +58,18 @@ def test_without_a_target_only_selection_is_measured(run: Any, subject: Any) -> 
     roles = {"sensitive": ("sex", "race"), "prediction": "p", "score": "s"}
     findings = run(GroupMetrics(), subject(Stage.EVALUATION, predictions=FRAME, **roles))
     measured = {f.base_metric for f in findings if f.status == "measured"}
-    assert measured == {
-        "count", "selection_rate", "selection_rate_difference", "selection_rate_ratio",
-        "demographic_parity_difference", "demographic_parity_ratio",
+    free = {
+        "count", "selection_rate", "rejection_rate", "demographic_parity_difference",
+        "demographic_parity_ratio", "differential_fairness",
     }  # fmt: skip
+    compared = {
+        f"{rate}_rate_{operation}"
+        for rate in ("selection", "rejection")
+        for operation in ("difference", "ratio")
+    }
+    assert measured == free | compared | {"bias_corrected_gap", "between_group_variance"}
     without = [f for f in findings if f.reason == "no target column"]
-    assert {f.metric for f in without} == {
-        *BINARY_METRICS,
-        *EXTREMES,
-        "auc",
-    } - {"count", "selection_rate", "demographic_parity_difference", "demographic_parity_ratio"}
+    assert {f.metric for f in without} >= {*BINARY_METRICS, *EXTREMES, "auc", "log_loss"} - free
     assert len(without) == len({f.metric for f in without}), "one reason stands for all slices"
 
 
@@ -141,6 +143,7 @@ def test_counts_made_elsewhere_take_the_place_of_a_scan(run: Any, subject: Any) 
         CONFUSION: scan_confusion(scanned.predictions, scanned.groups, scanned.roles),
         SCORES: scan_scores(scanned.predictions, scanned.groups, scanned.roles),
     }
+    counted[SCORE_SUMS] = scan_score_sums(scanned.predictions, scanned.groups, scanned.roles)
     made = Subject(Stage.TRAINING, scanned.groups, scanned.roles, counted=counted)
     there = run(GroupMetrics(), made)
     here = run(GroupMetrics(), scanned)

@@ -20,8 +20,9 @@ from auditor.metrics import (
     newcombe,
     normal_quantile,
     scaled,
+    wilson,
 )
-from auditor.metrics.attributions import mean_of
+from auditor.metrics.means import mean_of
 
 Z = normal_quantile(0.95)
 
@@ -92,7 +93,15 @@ def test_counts_of_everything_differ_exactly() -> None:
 
 def test_unlike_things_are_not_compared() -> None:
     assert isinstance(one("difference", Census(1, 1), Proportion(1, 2)), Absent)
-    assert isinstance(one("ratio", Mean(1.0, 0.1, 9, "normal"), Proportion(1, 2)), Absent)
+    assert isinstance(one("ratio", Mean(1.0, 0.1, 9, "normal"), Census(1, 2)), Absent)
+
+
+def test_a_mean_and_a_proportion_are_compared_by_their_two_intervals() -> None:
+    found = one("difference", Mean(0.7, 0.1, 9, "normal"), Proportion(30, 100))
+    low, high = wilson(30, 100, confidence=0.95)
+    assert found.low == pytest.approx(0.4 - math.hypot(Z * 0.1, float(high) - 0.3))
+    assert found.high == pytest.approx(0.4 + math.hypot(Z * 0.1, 0.3 - float(low)))
+    assert (found.method, found.n) == ("mover-normal", 109)
 
 
 def test_means_by_hand() -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.evidence import Estimate
-from auditor.metrics import Absent, Proportion, compare, extreme
+from auditor.metrics import Absent, Mean, Proportion, compare, extreme, miettinen_nurminen_ratio
+from auditor.metrics.critical_values import confidence_of, tukey
 
 proportions = st.integers(1, 300).flatmap(
     lambda n: st.builds(Proportion, st.integers(0, n), st.just(n))
@@ -20,7 +21,7 @@ def test_two_groups_have_the_gap_of_their_one_pair() -> None:
     a, b = Proportion(30, 100), Proportion(50, 100)
     found = extreme("difference", [[a, b]], confidence=0.95)
     (pair,) = compare("difference", [b], [a], confidence=0.95)
-    assert found == pair.model_copy(update={"method": "newcombe-all-pairs-bonferroni"})
+    assert found == pair.model_copy(update={"method": "newcombe-all-pairs-tukey"})
 
 
 def test_the_smallest_ratio_by_hand() -> None:
@@ -28,10 +29,40 @@ def test_the_smallest_ratio_by_hand() -> None:
     found = extreme("ratio", [rates], confidence=0.95)
     assert found.value == 0.5
     assert found.n == 300
-    pairs = list(itertools.permutations(rates, 2))
-    every = compare("ratio", [a for a, _ in pairs], [b for _, b in pairs], confidence=1 - 0.05 / 3)
-    assert found.low == min(pair.low for pair in every)
-    assert found.high == min(1.0, *(pair.high for pair in every))
+    # From below by the pairs one by one, from above by all pairs together.
+    low, high = (
+        miettinen_nurminen_ratio([30, 30, 45], 100, [60, 45, 60], 100, confidence=confidence)[side]
+        for side, confidence in ((0, 0.95), (1, confidence_of(tukey(3, confidence=0.95))))
+    )
+    assert found.low == pytest.approx(min(low))
+    assert found.high == pytest.approx(min(high))
+    assert found.method == "miettinen-nurminen-all-pairs-tukey"
+
+
+@pytest.mark.parametrize("operation", ["difference", "ratio"])
+def test_means_have_all_pairs_together_by_bonferroni(operation: Any) -> None:
+    means = [Mean(v, 0.02, 100, "delong", low=0.0, high=1.0) for v in (0.7, 0.8, 0.75)]
+    found = extreme(operation, [means], confidence=0.95)
+    pairs = list(itertools.permutations(means, 2))
+    every = compare(
+        operation, [a for a, _ in pairs], [b for _, b in pairs], confidence=1 - 0.05 / 3
+    )
+    assert found.method == "delong-all-pairs-bonferroni"
+    if operation == "difference":
+        assert found.value == pytest.approx(0.1)
+        assert found.low == max(0.0, *(pair.low for pair in every))
+        assert found.high == max(pair.high for pair in every)
+    else:
+        assert found.value == pytest.approx(7 / 8)
+        assert found.low == min(pair.low for pair in every)
+        assert found.high == min(1.0, *(pair.high for pair in every))
+
+
+def test_the_gap_of_an_unlimited_quantity_is_not_cut_at_1() -> None:
+    means = [Mean(v, 0.5, 100, "mean") for v in (10.0, 20.0)]
+    found = extreme("difference", [means], confidence=0.95)
+    assert found.value == 10.0
+    assert found.high == pytest.approx(10 + 1.96 * 0.5 * 2**0.5, abs=1e-3)
 
 
 def test_equalized_odds_takes_the_worse_of_two_rates() -> None:
@@ -87,6 +118,15 @@ def test_a_gap_needs_two_groups(components: Any, reason: str) -> None:
 def test_a_ratio_of_rates_that_are_all_0_is_undefined() -> None:
     found = extreme("ratio", [[Proportion(0, 9), Proportion(0, 9)]], confidence=0.95)
     assert found == Absent("the reference rate is 0, so the ratio is undefined")
+
+
+def test_rates_that_carry_weights_name_their_variance() -> None:
+    rates = [Proportion(30, 90, records=100, design="kish"), Proportion(50, 80, records=110,
+                                                                        design="kish")]  # fmt: skip
+    found = extreme("difference", [rates], confidence=0.95)
+    assert isinstance(found, Estimate)
+    assert found.method == "newcombe-kish-all-pairs-tukey"
+    assert (found.n, found.effective_n) == (210, 170)
 
 
 def test_a_group_without_a_rate_takes_no_part() -> None:

@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
+import fairlearn.metrics
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.evidence import Estimate, Slice
-from auditor.metrics import METRICS, Absent, Census, Proportion, slice_samples, wilson
+from auditor.metrics import (
+    METRICS,
+    Absent,
+    Census,
+    Proportion,
+    estimate,
+    slice_samples,
+    wilson,
+)
 from auditor.metrics.rates import BINARY_METRICS, EXTREMES
 from auditor.stats import CELLS, Attribute, Groups, confusion_zero
 
@@ -27,6 +37,18 @@ BY_HAND = {
     "false_negative_rate": Proportion(4, 9),
     "precision": Proportion(5, 7),
     "accuracy": Proportion(6, 12),
+    "error_rate": Proportion(6, 12),
+    "rejection_rate": Proportion(12, 27),  # (1 + 4 + 7) of the predicted
+    "false_discovery_rate": Proportion(2, 7),
+    "negative_predictive_value": Proportion(1, 5),
+    "false_omission_rate": Proportion(4, 5),
+}
+
+DERIVED = {
+    "balanced_accuracy": Fraction(1, 2) * (Fraction(5, 9) + Fraction(1, 3)),
+    "f1_score": Fraction(2 * 5, 2 * 5 + 2 + 4),
+    "treatment_ratio": Fraction(4, 2),
+    "matthews_corrcoef": (5 * 1 - 2 * 4) / math.sqrt(7 * 9 * 3 * 5),
 }
 
 
@@ -37,7 +59,18 @@ def sample(name: str, cells: tuple[int, ...]) -> object:
 
 
 def test_every_rate_has_a_case_worked_by_hand() -> None:
-    assert set(BY_HAND) == set(BINARY_METRICS)
+    assert {*BY_HAND, *DERIVED} == set(BINARY_METRICS)
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_a_derived_measure_by_hand(name: str) -> None:
+    found = sample(name, EVERY_CELL)
+    assert not isinstance(found, Absent)
+    assert found.value == pytest.approx(float(DERIVED[name]), abs=1e-12)
+    outcome = estimate(found, confidence=0.95)
+    assert isinstance(outcome, Estimate)
+    assert outcome.low is not None
+    assert outcome.low < outcome.value < (outcome.high or math.inf)
 
 
 @pytest.mark.parametrize("name", BY_HAND)
@@ -99,11 +132,10 @@ def test_every_metric_says_what_it_is() -> None:
         assert metric.id == name
         assert metric.title
         assert metric.formula
-        if metric.read is None:
-            assert metric.components
-            assert metric.operation is not None
-        else:
-            assert metric.source
+        shapes = [metric.readers, metric.pairs, metric.aggregates, metric.components]
+        assert sum(map(bool, shapes)) == 1
+        assert metric.kinds
+        assert metric.source if not metric.components else metric.operation is not None
         if metric.operation is not None:
             assert metric.ideal == (0.0 if metric.operation == "difference" else 1.0)
         if metric.low is not None and metric.high is not None:
@@ -111,7 +143,9 @@ def test_every_metric_says_what_it_is() -> None:
 
 
 def test_rates_have_a_difference_and_a_ratio_with_their_range() -> None:
-    for name in BINARY_METRICS[1:]:
+    for name in BY_HAND:
+        if name == "count":
+            continue
         difference, ratio = METRICS.get(f"{name}_difference"), METRICS.get(f"{name}_ratio")
         assert (difference.low, difference.high) == (-1.0, 1.0)
         assert (ratio.low, ratio.high) == (0.0, None)
@@ -121,11 +155,13 @@ def test_rates_have_a_difference_and_a_ratio_with_their_range() -> None:
 
 
 def test_the_extremes_are_fairlearns() -> None:
-    assert set(EXTREMES) == {
+    fairlearns = {
         f"{what}_{operation}"
-        for what in ("demographic_parity", "equalized_odds")
+        for what in ("demographic_parity", "equalized_odds", "equal_opportunity")
         for operation in ("difference", "ratio")
     }
+    assert fairlearns < set(EXTREMES)
+    assert all(hasattr(fairlearn.metrics, name) for name in fairlearns)
 
 
 def test_a_rate_comes_with_the_interval_of_its_own_denominator() -> None:

@@ -125,7 +125,7 @@ def test_without_a_finding_a_rule_is_not_evaluated(runs: SimpleNamespace, policy
     assert rule.findings == ()
     assert rule.reason == (
         "no finding of selection_rate_ratio at stage evaluation: the check that yields it "
-        "(bias.group-metrics) did not run"
+        "(bias.class-metrics or bias.group-metrics) did not run"
     )
 
 
@@ -313,7 +313,7 @@ def test_equalized_odds_judges_both_rates(runs: SimpleNamespace, policy: Make) -
 
 @pytest.mark.parametrize(
     ("reference", "against"),
-    [("largest", "M"), ("best", "B"), ("{group: F}", "F")],
+    [("largest", "M"), ("{group: F}", "F")],
 )
 def test_a_reference_is_that_of_the_rule(
     runs: SimpleNamespace, policy: Make, reference: str, against: str
@@ -323,7 +323,17 @@ def test_a_reference_is_that_of_the_rule(
     assert found[against].reason == "the reference"
     compared = {b.reference for b in found.values() if b.value is not None}
     assert compared == {Slice({"group": against})}
-    assert found["S"].decision == "small"  # 20 of 20, and yet not the best
+    assert found["S"].decision == "small"
+
+
+def test_against_the_best_is_against_everybody_since_the_data_choose_the_best(
+    runs: SimpleNamespace, policy: Make
+) -> None:
+    run = runs.selected({"F": (250, 1000), "M": (300, 1100), "B": (500, 1000), "S": (20, 20)})
+    best, pairs = run.rule(policy(reference="best")), run.rule(policy())
+    assert best.bounds == pairs.bounds
+    assert bounds(best)["F"].reference == Slice({"group": "B"})
+    assert bounds(best)["S"].decision == "small"  # 20 of 20, and yet not the best
 
 
 def test_everybody_else_can_be_the_reference(runs: SimpleNamespace, policy: Make) -> None:
@@ -569,7 +579,9 @@ def test_findings_are_those_of_the_metric_and_the_families(
 ) -> None:
     run = runs.selected({"F": (290, 1000), "M": (310, 1000)})
     rule = run.rule(policy())
-    assert [run.findings[i].metric for i in rule.findings] == ["selection_rate_ratio"]
+    cited = [run.findings[i] for i in rule.findings]
+    assert {finding.metric for finding in cited} == {"selection_rate_ratio"}
+    assert [finding.over for finding in cited] == [None, ("group",)]
     rule = run.rule(policy(metric="selection_rate", accept='">= 0.1"', over="[group]"))
     assert [run.findings[i].slice for i in rule.findings] == [WOMEN, MEN]
     rule = run.rule(policy(metric="selection_rate", accept='">= 0.1"'))

@@ -75,12 +75,12 @@ def changed(old: str, new: str) -> str:
                      "stage: 'evalution' is not valid; did you mean 'evaluation'?",
                      id="unknown stage"),
         pytest.param(changed("evaluation", "pre-deployment"), "9:12",
-                     "is never measured at stage 'pre-deployment' (by bias.group-metrics); valid: "
+                     "is never measured at stage 'pre-deployment' (by bias.class-metrics, bias.group-metrics); valid: "
                      "training, fine-tuning, evaluation, monitoring", id="impossible stage"),
         pytest.param(f"rules:{RULE}    check: bias.group-metric\n", "11:12",
                      "did you mean 'bias.group-metrics'?", id="unknown check"),
         pytest.param(f"rules:{RULE}    check: provenance.overlap\n", "11:12",
-                     "does not yield selection_rate_ratio; valid: bias.group-metrics",
+                     "does not yield selection_rate_ratio; valid: bias.class-metrics, bias.group-metrics",
                      id="wrong check"),
         pytest.param(f"rules:{RULE}    reference: smallest\n", "11:16",
                      "'smallest' is not valid", id="unknown reference"),

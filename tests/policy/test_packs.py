@@ -64,7 +64,7 @@ def test_a_named_check_that_does_not_run_at_the_stage_does_not_suffice(
     policy = load_policy("four-fifths-screen").policy
     # The base rates yield counts of the data, not of an evaluation.
     named = policy.model_copy(update={"checks": (CheckUse(id="bias.base-rates"),)})
-    assert [check.id for check in plan(named)] == ["bias.base-rates", "bias.group-metrics"]
+    assert {"bias.base-rates", "bias.group-metrics"} < {check.id for check in plan(named)}
 
 
 def test_a_check_that_failed_to_load_is_left_out_of_the_plan(
@@ -73,7 +73,9 @@ def test_a_check_that_failed_to_load_is_left_out_of_the_plan(
     monkeypatch.setitem(CHECKS.broken, "acme.check", "ImportError: no module")
     policy = load_policy("four-fifths-screen").policy
     named = policy.model_copy(update={"checks": (CheckUse(id="acme.check"),)})
-    assert [check.id for check in plan(named)] == ["bias.group-metrics"]
+    planned = {check.id for check in plan(named)}
+    assert "bias.group-metrics" in planned
+    assert "acme.check" not in planned
 
 
 def test_on_adult_even_the_true_labels_fail_selection_parity(runs: SimpleNamespace) -> None:

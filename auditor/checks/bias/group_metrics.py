@@ -1,4 +1,4 @@
-"""Rates, ranking quality and disparities of predictions, by group and intersection."""
+"""Rates, ranking quality, calibration and disparities of binary predictions, by group."""
 
 from __future__ import annotations
 
@@ -7,62 +7,103 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from auditor.checks.check import Check, Evidence, NotMeasurable, register
+from auditor.checks.bias.families import chosen_families, listed
+from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets import scan_confusion, scan_scores
+from auditor.datasets import (
+    scan_confusion,
+    scan_frequencies,
+    scan_score_sums,
+    scan_scores,
+    scan_weighted,
+    scan_weighted_scores,
+)
 from auditor.evidence import Finding, Slice, Stage
-from auditor.metrics import Absent, disaggregate
+from auditor.metrics import Absent, disaggregate, with_parameter
+from auditor.metrics.between_groups import BETWEEN_GROUPS
+from auditor.metrics.inequality import INEQUALITY_OF_SLICES, INEQUALITY_OVER_GROUPS
 from auditor.metrics.rates import BINARY_METRICS, EXTREMES
-from auditor.stats import CONFUSION, SCORES, Family, Groups, Statistic
+from auditor.metrics.score_means import SCORE_MEANS
+from auditor.metrics.score_quality import QUANTILES, SCORE_METRICS
+from auditor.stats import CONFUSION, SCORE_SUMS, SCORES, WEIGHTED, Statistic
 
 __all__ = ["GroupMetrics"]
+
+_COUNTED = (CONFUSION, WEIGHTED, SCORES, SCORE_SUMS)
+_OF_SCORES = ("auc", "bpsn_auc", "bnsp_auc", *SCORE_METRICS)
+_RATES = (*BINARY_METRICS, *INEQUALITY_OF_SLICES)
+_OVER = (*EXTREMES, *INEQUALITY_OVER_GROUPS, *BETWEEN_GROUPS)
 
 
 @register
 class GroupMetrics(Check):
-    """Every rate of the confusion table and the AUC, for everybody, every group and intersection.
+    """Every measure of a binary prediction and its score, for everybody, group and intersection.
 
     ``sensitive`` and ``intersections`` narrow the declared groups; ``reference`` is the group
-    against which differences and ratios are taken.
+    against which differences and ratios are taken. ``metrics_of`` names the metrics of slices, in
+    place of all of them.
     """
 
     id: ClassVar[str] = "bias.group-metrics"
-    title: ClassVar[str] = "Error rates, selection and ranking by group"
+    title: ClassVar[str] = "Error rates, selection, ranking and calibration by group"
     stages: ClassVar[tuple[Stage, ...]] = (
         Stage.TRAINING, Stage.FINE_TUNING, Stage.EVALUATION, Stage.MONITORING,
     )  # fmt: skip
-    metrics: ClassVar[tuple[str, ...]] = (*BINARY_METRICS, *EXTREMES, "auc")
+    metrics: ClassVar[tuple[str, ...]] = (
+        *_RATES, *EXTREMES, *INEQUALITY_OVER_GROUPS, "bias_corrected_gap", "between_group_variance",
+        *_OF_SCORES, *SCORE_MEANS,
+    )  # fmt: skip
 
     sensitive: tuple[str, ...] | None = None
     intersections: Annotated[int, Field(ge=1)] | None = None
     reference: Literal["largest", "best", "rest"] | dict[str, str] = "largest"
+    metrics_of: tuple[str, ...] | None = None
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Count labels, and scores where there are any, by slice."""
-        counted = [subject.counted[k] for k in (CONFUSION, SCORES) if k in subject.counted]
+        counted = [subject.counted[k] for k in _COUNTED if k in subject.counted]
         if counted:
             return counted
         if subject.predictions is None:
             raise NotMeasurable("no predictions were given")
-        statistics: list[Statistic] = [
-            scan_confusion(subject.predictions, subject.groups, subject.roles)
-        ]
-        if subject.roles.score is not None and subject.roles.target is not None:
-            statistics.append(scan_scores(subject.predictions, subject.groups, subject.roles))
+        table, groups, roles = subject.predictions, subject.groups, subject.roles
+        if roles.task != "binary":
+            raise NotApplicable(f"the task is {roles.task}")
+        statistics: list[Statistic] = []
+        weighted = roles.weight is not None or roles.cluster is not None
+        if weighted:
+            statistics.append(scan_weighted(table, groups, roles))
+        elif roles.frequency is not None:
+            statistics.append(scan_frequencies(table, groups, roles))
+        else:
+            statistics.append(scan_confusion(table, groups, roles))
+        if roles.score is not None and roles.target is not None and not weighted:
+            if roles.frequency is not None:
+                statistics.append(scan_weighted_scores(table, groups, roles))
+            else:
+                statistics.append(scan_scores(table, groups, roles))
+                statistics.append(scan_score_sums(table, groups, roles))
         return statistics
 
     def derive(self, evidence: Sequence[Evidence], stage: Stage) -> list[Finding]:
-        """Derive rates and disparities from confusion counts, and AUC from score counts."""
+        """Derive rates and disparities from confusion counts, the rest from counts of scores."""
         findings: list[Finding] = []
         for item in evidence:
-            scores = item.statistic.kind == SCORES
-            measured = disaggregate(
-                ("auc",) if scores else BINARY_METRICS,
+            names = self._names(item.statistic)
+            labels = item.statistic.kind in (CONFUSION, WEIGHTED)
+            measured = listed(
+                lambda names, families, item=item, labels=labels: disaggregate(
+                    names,
+                    item.statistic,
+                    extremes=_over_groups(item.statistic) if labels else (),
+                    families=families,
+                    reference=self.reference,
+                    confidence=self.confidence,
+                    between=names,
+                ),
+                names,
                 item.statistic,
-                extremes=() if scores else EXTREMES,
-                families=self.families(item.statistic.groups),
-                reference=self.reference,
-                confidence=self.confidence,
+                chosen_families(item.statistic.groups, self.sensitive, self.intersections),
             )
             context = item.statistic.context
             if context.get("target", "") is None:
@@ -71,26 +112,53 @@ class GroupMetrics(Check):
             findings += self.place(measured, stage, [item.digest])
         return findings + self._missing(evidence, stage)
 
-    def families(self, groups: Groups) -> list[Family]:
-        """Return the families that this check speaks of."""
-        return [
-            family for family in groups.families
-            if (self.sensitive is None or set(family) <= set(self.sensitive))
-            and (self.intersections is None or len(family) <= self.intersections)
-        ]  # fmt: skip
+    def _names(self, statistic: Statistic) -> tuple[str, ...]:
+        if statistic.kind == SCORE_SUMS:
+            names: tuple[str, ...] = SCORE_MEANS
+        elif statistic.kind == SCORES:
+            names = (
+                *(name for name in _OF_SCORES if name != "score_quantile"),
+                *(with_parameter("score_quantile", share) for share in QUANTILES),
+            )
+        elif statistic.kind == WEIGHTED:
+            names = BINARY_METRICS
+        else:
+            names = _RATES
+        if self.metrics_of is None:
+            return names
+        return tuple(n for n in names if n.partition("[")[0] in self.metrics_of)
 
     def _missing(self, evidence: Sequence[Evidence], stage: Stage) -> list[Finding]:
         """Name what could not be measured at all, once each, with the reason."""
-        counts = next((e for e in evidence if e.statistic.kind == CONFUSION), None)
+        counts = next((e for e in evidence if e.statistic.kind in (CONFUSION, WEIGHTED)), None)
         context = counts.statistic.context if counts else {}
+        kinds = {e.statistic.kind for e in evidence}
         absent: list[tuple[str, str]] = []
         if context.get("target", "") is None:
             absent += [(m, "no target column") for m in self.metrics if not _needs_no_target(m)]
-        elif not any(e.statistic.kind == SCORES for e in evidence):
-            absent.append(("auc", "no score column"))
+        else:
+            why = "no score column"
+            if context.get("score") and WEIGHTED in kinds:
+                why = "scores of weighted or clustered records are not measured"
+            if SCORES not in kinds:
+                absent += [(m, why) for m in _OF_SCORES]
+            if SCORE_SUMS not in kinds:
+                if context.get("score") and CONFUSION in kinds:
+                    why = "not measured for frequencies"
+                absent += [(m, why) for m in SCORE_MEANS]
+        if WEIGHTED in kinds:
+            reason = "inequality of weighted or clustered records is not measured"
+            absent += [(m, reason) for m in INEQUALITY_OF_SLICES]
         measured = [(m, Slice(), None, None, Absent(reason)) for m, reason in absent]
         return self.place(measured, stage, [])
 
 
+_FREE = ("count", "selection_rate", "rejection_rate", "demographic_parity", "differential_fairness")
+
+
+def _over_groups(statistic: Statistic) -> tuple[str, ...]:
+    return _OVER if statistic.kind == CONFUSION else EXTREMES
+
+
 def _needs_no_target(metric: str) -> bool:
-    return metric.startswith(("count", "selection_rate", "demographic_parity"))
+    return metric.startswith(_FREE) or metric.endswith("[selection_rate]")

@@ -1,0 +1,220 @@
+"""What scores are worth: ranking, separation, calibration and distribution, from their counts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from auditor.metrics.metric import Metric, SampleReader, add_metric
+from auditor.metrics.noise import absolute_noise, bridge_noise
+from auditor.metrics.quantiles import quantile_sample
+from auditor.metrics.row import Row
+from auditor.metrics.samples import Absent, Mean, Noisy, Sample
+from auditor.stats import SCORES, ScoreGrid
+
+__all__ = ["CALIBRATION_BINS", "QUANTILES", "SCORE_METRICS", "is_probability", "positions_of"]
+
+Array = NDArray[np.float64]
+
+CALIBRATION_BINS = 10
+QUANTILES = ("0.1", "0.25", "0.5", "0.75", "0.9")
+_CLIP = 1e-6
+
+
+def positions_of(grid: ScoreGrid) -> Array:
+    """Return the score that each position stands for: itself, or the middle of its bin."""
+    if grid.values is not None:
+        return np.asarray(grid.values, np.float64)
+    width = (grid.high - grid.low) / grid.bins
+    return grid.low + width * (np.arange(grid.bins) + 0.5)
+
+
+def is_probability(grid: ScoreGrid) -> bool:
+    """Whether all scores lie in 0 to 1, so that they can be probabilities."""
+    if grid.values is not None:
+        values = np.asarray(grid.values, np.float64)
+        return not values.size or bool(values.min() >= 0 and values.max() <= 1)
+    return grid.low >= 0 and grid.high <= 1
+
+
+def _labels(row: Row) -> tuple[Array, Array] | Absent:
+    """Return negatives and positives by position, or why there are not both."""
+    negatives, positives = (row.values[:, k].astype(np.float64) for k in (0, 1))
+    n, m = negatives.sum(), positives.sum()
+    if not n and not m:
+        return Absent("no scored records")
+    if not m:
+        return Absent("no positives")
+    return Absent("no negatives") if not n else (negatives, positives)
+
+
+def _average_precision(row: Row) -> Sample:
+    found = _labels(row)
+    if isinstance(found, Absent):
+        return found
+    negatives, positives = found[0][::-1], found[1][::-1]
+    m = positives.sum()
+    tp, fp = np.cumsum(positives), np.cumsum(negatives)
+    chosen = tp + fp
+    with np.errstate(divide="ignore", invalid="ignore"):
+        precision = np.where(chosen > 0, tp / chosen, 0.0)
+    value = float((positives / m * precision).sum())
+    bound = 0.0
+    if row.grid is not None and not row.grid.exact:
+        # Within a bin the positives may come first or last.
+        before_tp, before_fp = tp - positives, fp - negatives
+        first = _partial(positives, before_tp, before_fp)
+        last = _partial(positives, before_tp, fp)
+        bound = float(max(first - value * m, value * m - last, 0.0) / m)
+    error = math.sqrt(max(value * (1 - value), 0.0) / m)
+    return Mean(value, error, float(m + negatives.sum()), "boyd", 0.0, 1.0, bound, float(m))
+
+
+def _partial(positives: Array, before_tp: Array, before_fp: Array) -> float:
+    """Return Σ precision over the positives of each bin, one by one, with these before them."""
+    total = 0.0
+    for k, tp, fp in zip(positives, before_tp, before_fp, strict=True):
+        if k:
+            rank = tp + np.arange(1, int(k) + 1)
+            total += float((rank / (rank + fp)).sum())
+    return total
+
+
+def _ks(row: Row) -> Sample:
+    found = _labels(row)
+    if isinstance(found, Absent):
+        return found
+    negatives, positives = found
+    n, m = negatives.sum(), positives.sum()
+    value = float(np.abs(np.cumsum(positives) / m - np.cumsum(negatives) / n).max())
+    bound = 0.0
+    if row.grid is not None and not row.grid.exact:
+        bound = float(np.maximum(positives / m, negatives / n).max())
+    noise = bridge_noise((positives / m, m), (negatives / n, n), np.ones(len(positives)), sup=True)
+    return Noisy(value, noise, float(n + m), "gaussian-bridge", 0.0, 1.0, bound)
+
+
+def _calibration_error(row: Row) -> Sample:
+    assert row.grid is not None
+    if not is_probability(row.grid):
+        return Absent("the scores are no probabilities: some lie outside 0 to 1")
+    counts = row.values.astype(np.float64)
+    n = float(counts.sum())
+    if not n:
+        return Absent("no scored records")
+    place = positions_of(row.grid)
+    bins = np.minimum((place * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    size = np.bincount(bins, counts.sum(axis=1), minlength=CALIBRATION_BINS)
+    gap = np.bincount(bins, counts[:, 1] - counts.sum(axis=1) * place, minlength=CALIBRATION_BINS)
+    squares = np.bincount(
+        bins, counts[:, 1] * (1 - place) ** 2 + counts[:, 0] * place**2, minlength=CALIBRATION_BINS
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = np.where(size > 0, np.maximum(squares - gap**2 / size, 0.0), 0.0)
+    bound = 0.0
+    if not row.grid.exact:
+        width = 1.0 / row.grid.bins
+        low, high = (place - width / 2) * CALIBRATION_BINS, (place + width / 2) * CALIBRATION_BINS
+        straddling = np.floor(low + 1e-9) != np.ceil(high - 1e-9) - 1
+        bound = width / 2 + 2 * float(counts.sum(axis=1)[straddling].sum()) / n
+    noise = absolute_noise(np.sqrt(spread) / n)
+    value = float(np.abs(gap).sum() / n)
+    return Noisy(value, noise, n, "gaussian-noise", 0.0, 1.0, bound)
+
+
+def _calibration(coefficient: int) -> SampleReader:
+    def read(row: Row) -> Sample:
+        assert row.grid is not None
+        if not is_probability(row.grid):
+            return Absent("the scores are no probabilities: some lie outside 0 to 1")
+        found = _labels(row)
+        if isinstance(found, Absent):
+            return found
+        counts = row.values.astype(np.float64)
+        place = np.clip(positions_of(row.grid), _CLIP, 1 - _CLIP)
+        x = np.log(place / (1 - place))
+        fit = _logistic(x, counts, slope=coefficient == 1)
+        if fit is None:
+            return Absent("the scores do not vary, or separate the labels perfectly")
+        value, error = fit
+        exact = "exact" if row.grid.exact else "binned"
+        return Mean(value, error, float(counts.sum()), f"logistic-{exact}")
+
+    return read
+
+
+def _logistic(x: Array, counts: Array, *, slope: bool) -> tuple[float, float] | None:
+    """Fit y ~ a + b·x by Newton's method; with ``slope`` give b, else a with b fixed at 1."""
+    n, y = counts.sum(axis=1), counts[:, 1]
+    used = n > 0
+    x, n, y = x[used], n[used], y[used]
+    if slope and x.size < 2:
+        return None
+    rate = float(y.sum() / n.sum())
+    start = math.log(rate / (1 - rate))
+    a, b = (start, 0.0) if slope else (start - float((n * x).sum() / n.sum()), 1.0)
+    likelihood = _likelihood(a, b, x, n, y)
+    for _ in range(100):
+        p = 1 / (1 + np.exp(-np.clip(a + b * x, -500, 500)))
+        w = n * p * (1 - p)
+        g0, g1 = float((y - n * p).sum()), float(((y - n * p) * x).sum())
+        h00, h01, h11 = float(w.sum()), float((w * x).sum()), float((w * x * x).sum())
+        if not slope:
+            h01, h11, g1 = 0.0, 1.0, 0.0
+        det = h00 * h11 - h01 * h01
+        if det <= 1e-12 * max(h00 * h11, 1e-12):
+            return None
+        step = ((h11 * g0 - h01 * g1) / det, (h00 * g1 - h01 * g0) / det)
+        if max(abs(step[0]), abs(step[1])) < 1e-9:
+            return (b, math.sqrt(h00 / det)) if slope else (a, math.sqrt(1 / h00))
+        for _ in range(60):  # halve the step until it leads upward
+            moved = _likelihood(a + step[0], b + step[1], x, n, y)
+            if moved >= likelihood - 1e-12 * abs(likelihood):
+                break
+            step = (step[0] / 2, step[1] / 2)
+        a, b, likelihood = a + step[0], b + step[1], moved
+        if abs(b) > 1e3:
+            return None  # the labels are separated: there is no maximum
+    return None
+
+
+def _likelihood(a: float, b: float, x: Array, n: Array, y: Array) -> float:
+    eta = a + b * x
+    return float((y * eta - n * np.logaddexp(0.0, eta)).sum())
+
+
+def _score_quantile(row: Row) -> Sample:
+    assert row.grid is not None
+    return quantile_sample(positions_of(row.grid), row.values.sum(axis=1), row.grid, row.parameter)
+
+
+def _add(identifier: str, title: str, read: SampleReader, **rest: object) -> str:
+    add_metric(Metric(identifier, title, readers={SCORES: read}, **rest))  # type: ignore[arg-type]
+    return identifier
+
+
+SCORE_METRICS: tuple[str, ...] = (
+    _add("average_precision", "Average precision", _average_precision, ideal=1.0, better="higher",
+         formula="Σ (Rₖ − Rₖ₋₁) Pₖ over the distinct scores, downward",
+         source="sklearn.metrics; interval: Boyd, Eng and Page (2013), Area under the "
+         "precision-recall curve"),
+    _add("ks_statistic", "Kolmogorov–Smirnov separation", _ks, ideal=1.0, better="higher",
+         formula="max |F(score | positive) − F(score | negative)|",
+         source="Kolmogorov (1933); the noise is that of two Brownian bridges"),
+    _add("expected_calibration_error", "Expected calibration error", _calibration_error, ideal=0.0,
+         better="lower", formula=f"Σ over {CALIBRATION_BINS} bins of equal width of n_b/n · "
+         "|share of positives − mean score|",
+         source="Naeini, Cooper and Hauskrecht (2015), Obtaining well calibrated probabilities"),
+    _add("calibration_slope", "Calibration slope", _calibration(1), low=None, high=None, ideal=1.0,
+         formula="b of logit P(y = 1) = a + b · logit(score)",
+         source="Cox (1958); Van Calster et al. (2019), Calibration: the Achilles heel"),
+    _add("calibration_intercept", "Calibration in the large", _calibration(0), low=None, high=None,
+         ideal=0.0, formula="a of logit P(y = 1) = a + logit(score)",
+         source="Cox (1958); Van Calster et al. (2019), Calibration: the Achilles heel"),
+    _add("score_quantile", "Quantile of the scores", _score_quantile, low=None, high=None,
+         parameter="share", formula="the smallest score that at least this share does not exceed",
+         source="interval by inverting Wilson's bounds of the share"),
+)  # fmt: skip
+"""What is read off score counts beside the AUC, in the order in which it is shown."""
