@@ -1,6 +1,15 @@
 """The checks: one a file; importing this package registers the built-in ones."""
 
-from auditor.checks.bias import base_rates, class_metrics, group_metrics, ranking, regression, training_loss
+from auditor.checks.bias import (
+    adverse_impact,
+    base_rates,
+    class_metrics,
+    conditional_parity,
+    group_metrics,
+    ranking,
+    regression,
+    training_loss,
+)
 from auditor.checks.check import (
     CHECKS,
     Check,
@@ -15,8 +24,10 @@ from auditor.checks.provenance import missing_values, repeated_rows
 from auditor.checks.subject import Subject
 
 BUILT_IN = (
+    adverse_impact,
     base_rates,
     class_metrics,
+    conditional_parity,
     group_metrics,
     ranking,
     regression,

@@ -1,10 +1,12 @@
-"""Tables in memory: data frames and Arrow tables, handed to DuckDB without a copy."""
+"""Tables in memory: data frames, Arrow tables, mappings of arrays; DuckDB reads them in place."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
 
 from auditor.datasets.table import Table, connect
 from auditor.errors import InputError
@@ -15,11 +17,18 @@ if TYPE_CHECKING:
 
 __all__ = ["VALID", "column_names", "open_arrow", "open_memory"]
 
-VALID = "a DataFrame, an Arrow table, or a path or glob of CSV, Parquet or Arrow files"
+VALID = (
+    "a DataFrame, an Arrow table, a mapping of names to arrays or tensors, or a path or glob of "
+    "CSV, Parquet or Arrow files"
+)
 
 
 def open_memory(source: Any, name: str) -> Table:
-    """Open a pandas or polars frame or an Arrow table; raises :class:`InputError`."""
+    """Open a pandas or polars frame, an Arrow table or a mapping of names to columns.
+
+    A column of a mapping is a list, an array or a tensor, on any device, of one dimension.
+    Raises :class:`InputError`.
+    """
     import pyarrow as pa
 
     if isinstance(source, pa.Table):
@@ -30,6 +39,8 @@ def open_memory(source: Any, name: str) -> Table:
         table = _from_pandas(source, name)
     elif hasattr(source, "to_arrow"):  # polars
         table = source.to_arrow()
+    elif isinstance(source, Mapping):
+        table = _from_mapping(cast("Mapping[Any, Any]", source), name)
     else:
         raise InputError(f"{type(source).__name__} is not a table", where=name, valid=VALID)
     return open_arrow(table, name=name)
@@ -79,6 +90,39 @@ def column_names(names: Iterable[str], *, where: str) -> list[str]:
     if not seen:
         raise InputError("the table has no columns", where=where, valid="at least one column")
     return list(seen.values())
+
+
+def _from_mapping(columns: Mapping[Any, Any], name: str) -> pa.Table:
+    import pyarrow as pa
+
+    names = column_names(map(str, columns), where=name)
+    arrays: list[pa.Array] = []
+    for column, values in zip(names, columns.values(), strict=True):
+        try:
+            arrays.append(_to_array(values))
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            what = f"column {column!r} cannot be read ({str(error).splitlines()[0]})"
+            raise InputError(what, where=name, valid="values of one type, one a row") from None
+        if len(arrays[-1]) != len(arrays[0]):
+            raise InputError(
+                f"column {column!r} has {len(arrays[-1]):,} values", where=name,
+                valid=f"{len(arrays[0]):,}, as {names[0]!r} has",
+            )  # fmt: skip
+    return pa.table(arrays, names=names)
+
+
+def _to_array(values: Any) -> pa.Array:
+    import pyarrow as pa
+
+    if hasattr(values, "detach"):  # a tensor, which may have a type that only tensors have
+        values = values.detach().cpu()
+        small = values.is_floating_point() and values.element_size() < 4
+        values = (values.float() if small else values).numpy()
+    if isinstance(values, np.ma.MaskedArray):
+        mask: Any = np.ma.getmaskarray(values)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        return pa.array(values.data, mask=mask)  # pyright: ignore[reportUnknownArgumentType]
+    array = pa.array(values if hasattr(values, "dtype") else list(values), from_pandas=True)
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
 def _is_pandas(source: Any) -> bool:

@@ -18,7 +18,8 @@ def open_table(source: Any, *, name: str | None = None) -> Table:
     Parameters
     ----------
     source:
-        A pandas or polars DataFrame, an Arrow table, or a path: a CSV (``.csv``, ``.tsv``, also
+        A pandas or polars DataFrame, an Arrow table, a mapping of names to arrays or tensors, or
+        a path: a CSV (``.csv``, ``.tsv``, also
         ``.gz``), Parquet or Arrow file, a folder of such files, or a glob.
     name:
         What messages call it; the path by default.

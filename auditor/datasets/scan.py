@@ -39,8 +39,8 @@ from auditor.stats.cover import count_cells
 __all__ = ["group_codes", "grouped", "scan_confusion", "scan_missing", "scan_scores"]
 
 _SAMPLE = 1 << 14
-_BATCH = 1 << 19
-_MOST_KEYS = 1 << 23
+_BATCH = 1 << 18
+_MOST_KEYS = 1 << 22
 
 
 def scan_confusion(
@@ -193,27 +193,17 @@ def _streamed_scores(
         uncounted = [list(family) for family in groups.families if family not in kept]
         context = {**context, "uncounted": uncounted}
     some = Groups(attributes=groups.attributes, families=tuple(kept))
-    total = ScoreCounts.zero(some, grid, context)
     label = "2" if roles.target is None else label_sql(table, roles.target, roles.positive)
-    waiting: list[ScoreCounts] = []
+    total = ScoreCounts.zero(some, grid, context)
     for batch in stream(table, groups, roles, {"s": score, "y": label}, rows=_BATCH):
         labels = batch.numbers("y")
         labels = np.where(labels == 2, np.nan, labels)
-        part = score_counts(some, batch.codes, labels, batch.numbers("s"), grid=grid)
-        total.unscored[:] += part.unscored
-        waiting.append(part)
-        if sum(each.keys.size for each in waiting) > _MOST_KEYS // 2:
-            total, waiting = _with(total, waiting), []
-    return _with(total, waiting)
-
-
-def _with(total: ScoreCounts, parts: Sequence[ScoreCounts]) -> ScoreCounts:
-    if not parts:
-        return total
-    return total.adding(
-        np.concatenate([part.keys for part in parts]),
-        np.concatenate([part.counts for part in parts]),
-    )
+        total = total.merge(
+            score_counts(
+                some, batch.codes, labels, batch.numbers("s"), grid=grid, context=context
+            )
+        )
+    return total
 
 
 def _every_score(

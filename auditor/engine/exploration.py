@@ -2,16 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from auditor.errors import InputError
 from auditor.evidence import Verdict
 from auditor.ledger import RunRecord
+from auditor.stats import SCORES, ScoreCounts, Statistic
 
 if TYPE_CHECKING:
+    import altair as alt
     import pandas as pd
 
-__all__ = ["Run", "load"]
+__all__ = ["Plots", "Run", "load"]
+
+
+class Plots:
+    """Charts of a run, drawn by altair: ``run.plot.rates("selection_rate", over="sex")``."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def rates(self, metric: str = "selection_rate", *, over: str | Sequence[str]) -> alt.Chart:
+        """Draw a metric of every slice with its interval."""
+        from auditor.report.plots import plot_rates
+
+        return plot_rates(self._run.record.findings, metric, over=_family(over))
+
+    def disparities(
+        self,
+        metric: str = "selection_rate_ratio",
+        *,
+        over: str | Sequence[str],
+        accept: float | None = None,
+    ) -> alt.Chart:
+        """Draw a difference or a ratio of every slice against its reference."""
+        from auditor.report.plots import plot_disparities
+
+        return plot_disparities(
+            self._run.record.findings, metric, over=_family(over), accept=accept
+        )
+
+    def scores(self, *, over: str | Sequence[str]) -> alt.Chart:
+        """Draw the distribution of the scores of each group, by label."""
+        from auditor.report.plots import plot_scores
+
+        return plot_scores(self._scores(), over=self._declared(over))
+
+    def thresholds(
+        self, rate: str = "selection_rate", *, over: str | Sequence[str]
+    ) -> alt.Chart:
+        """Draw a rate of each group along all thresholds."""
+        from auditor.report.plots import plot_thresholds
+
+        return plot_thresholds(self._scores(), over=self._declared(over), rate=rate)  # type: ignore[arg-type]
+
+    def _scores(self) -> ScoreCounts:
+        for statistic in self._run.statistics:
+            if isinstance(statistic, ScoreCounts) and statistic.kind == SCORES:
+                return statistic
+        raise InputError("the run holds no scores with labels", valid="a run with score and target")
+
+    def _declared(self, over: str | Sequence[str]) -> tuple[str, ...]:
+        return self._scores().groups.family(_family(over))
+
+
+def _family(over: str | Sequence[str]) -> tuple[str, ...]:
+    return tuple(over.split("*")) if isinstance(over, str) else tuple(over)
 
 
 class Run:
@@ -40,6 +99,20 @@ class Run:
         columns = ["check", "stage", "metric", "slice", "reference", "over", "status", "value",
                    "low", "high", "n", "method", "reason"]  # fmt: skip
         return pd.DataFrame(rows).reindex(columns=columns)
+
+    @property
+    def plot(self) -> Plots:
+        """Charts of the findings and the statistics; they need the extra ``notebook``."""
+        return Plots(self)
+
+    @cached_property
+    def statistics(self) -> tuple[Statistic, ...]:
+        """The statistics that the findings name, each once, in their order."""
+        from auditor.verify.recompute import Statistics
+
+        read = Statistics(self.record)
+        digests = dict.fromkeys(d for f in self.record.findings for d in f.evidence)
+        return tuple(read(digest) for digest in digests)
 
     @property
     def verdict(self) -> Verdict | None:

@@ -1,6 +1,22 @@
 """Pure functions from statistics to estimates: no I/O, no clock, no thresholds."""
 
-from auditor.metrics import attributions, auc, between_groups, distances, inequality, multiclass, proportions, ranking, rates, regression, score_means, score_quality
+from auditor.metrics import (
+    adverse_impact,
+    attributions,
+    auc,
+    between_groups,
+    conditional,
+    distances,
+    inequality,
+    multiclass,
+    proportions,
+    ranking,
+    rates,
+    reconciliation,
+    regression,
+    score_means,
+    score_quality,
+)
 from auditor.metrics.disaggregate import (
     Measured,
     Reference,
@@ -44,7 +60,23 @@ from auditor.metrics.slices import (
 )
 
 # Importing the modules registers their metrics.
-BUILT_IN = (attributions, auc, between_groups, distances, inequality, multiclass, proportions, ranking, rates, regression, score_means, score_quality)
+BUILT_IN = (
+    adverse_impact,
+    attributions,
+    auc,
+    between_groups,
+    conditional,
+    distances,
+    inequality,
+    multiclass,
+    proportions,
+    ranking,
+    rates,
+    reconciliation,
+    regression,
+    score_means,
+    score_quality,
+)
 
 __all__ = [
     "BUILT_IN",

@@ -84,7 +84,8 @@ def jeffreys(x: ArrayLike, n: ArrayLike, *, confidence: float) -> Bounds:
 
     Quantiles α/2 and 1 − α/2 of Beta(x + ½, n − x + ½), with the lower bound 0 at 0 of n and the
     upper 1 at n of n; Brown, Cai and DasGupta (2001), Statistical Science 16. 0 of 0 has the bounds
-    0 and 1, and of fractions of a success the interval holds at least the rate itself. Raises :class:`InputError` unless 0 ≤ x ≤ n < ∞.
+    0 and 1, and of fractions of a success the interval holds at least the rate itself. Raises
+    :class:`InputError` unless 0 ≤ x ≤ n < ∞.
 
     >>> low, high = jeffreys(3, 10, confidence=0.95)
     >>> round(float(low), 4), round(float(high), 4)

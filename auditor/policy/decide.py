@@ -27,13 +27,14 @@ class Levels:
     """The error that a rule may make, and over what it is split.
 
     ``tests`` is the number of one-sided comparisons among which one false accusation could lie;
-    ``looks`` is how often the rule is judged. A pass needs no correction: it claims that *every*
+    ``looks`` is how often the rule is judged, and ``share`` what this look may spend of the error. A pass needs no correction: it claims that *every*
     slice lies inside, and each has to show it (an intersection-union test).
     """
 
     confidence: float
     tests: int
     looks: int
+    share: float = 1.0
 
     @property
     def own(self) -> float:
@@ -43,7 +44,7 @@ class Levels:
     @property
     def family(self) -> float:
         """The two-sided level whose sides hold simultaneously for all (Bonferroni)."""
-        split = max(1, self.tests * self.looks)
+        split = max(1, self.tests) / self.share
         return self.own if split == 1 else 1 - 2 * (1 - self.confidence) / split
 
 
@@ -134,13 +135,15 @@ class Decided:
 
 
 def decide(
-    blocks: Sequence[Block], region: Region, *, confidence: float, looks: int, point: bool
-) -> Decided:
+    blocks: Sequence[Block], region: Region, *, confidence: float, looks: int, point: bool,
+    share: float | None = None,
+) -> Decided:  # fmt: skip
     """Decide every contrast of a rule.
 
     ``fail``: its simultaneous bounds lie wholly outside the region. ``pass``: its own one-sided
     bounds lie inside; with two sides both must (two one-sided tests). Otherwise ``inconclusive``.
-    With ``point`` the value alone decides.
+    With ``point`` the value alone decides. ``share`` is what this look may spend of the error, by
+    default as much as every other.
     """
     level = Levels(confidence, 1, 1).own
     measured: list[tuple[Block, Bounds]] = []
@@ -153,7 +156,7 @@ def decide(
         # All pairs come in both orders, so that each side of a region is there once already.
         sides = 1 if block.all_pairs or not region.two_sided else 2
         tests += sides * len(block.contrasts)
-    levels = Levels(confidence, tests, looks)
+    levels = Levels(confidence, tests, looks, 1 / looks if share is None else share)
     judged = [_judged(block, own, region, levels, point=point) for block, own in measured]
     shown = [_shown(one, levels, point=point) for one in judged]
     return Decided(tuple(judged), tuple(shown), levels, point)

@@ -10,6 +10,7 @@ import numpy as np
 from auditor.errors import AuditorError
 from auditor.evidence import Slice, SliceBound, Status, worst
 from auditor.metrics import METRICS, ReferenceSlice, split_parameter
+from auditor.metrics.spending import alpha_of_look
 from auditor.policy.contrasts import blocks_of
 from auditor.policy.decide import Decided, Decision, Judged, decide
 from auditor.policy.layout import Aside, Block
@@ -46,9 +47,17 @@ class Case:
     region: Region
     confidence: float
     looks: int
+    look: int = 1
     blocks: tuple[Block, ...] = ()
     stop: Judgement | None = None
     slices: frozenset[ReferenceSlice] = field(default_factory=frozenset)
+
+    def share(self) -> float:
+        """Return what this look may spend of the error; a look too many has an equal share."""
+        if self.rule.spending == "uniform" or self.looks > self.rule.looks:
+            return 1 / self.looks
+        alpha = 1 - self.confidence
+        return alpha_of_look(self.look, self.looks, alpha=alpha, plan=self.rule.spending) / alpha
 
     def judge(self, *, without: Collection[Slice] = ()) -> Judgement:
         """Judge the rule, less the contrasts of the slices that a waiver sets aside."""
@@ -57,6 +66,7 @@ class Case:
         decided = decide(
             [_less(block, without) for block in self.blocks], self.region,
             confidence=self.confidence, looks=self.looks, point=self.rule.decide == "point",
+            share=self.share(),
         )  # fmt: skip
         gaps = list(self.material.gaps)
         gaps += [
@@ -91,6 +101,7 @@ def open_case(rule: Rule, defaults: Defaults, library: Library, looks: int | Non
         rule.accept.within(metric.low, metric.high),
         defaults.confidence if rule.confidence is None else rule.confidence,
         max(rule.looks, looks or 1),
+        looks or 1,
     )
     if material.stop is not None:
         return replace(case, stop=Judgement(*material.stop))

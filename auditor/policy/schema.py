@@ -139,6 +139,9 @@ class Rule(Value):
     looks: int = Field(
         1, ge=1, le=10_000, description="How often it is judged in training; splits the error."
     )
+    spending: Literal["uniform", "pocock", "obrien-fleming"] = Field(
+        "uniform", description="How the looks share the error: alike, or more to the later ones."
+    )
     decide: Literal["simultaneous", "point"] = Field(
         "simultaneous", description="point: by the value alone, for a statute that does so."
     )

@@ -28,7 +28,9 @@ from auditor.stats.scores import (
     ScoreGrid,
     score_counts,
 )
+from auditor.stats.strata import STRATA, strata_counts, strata_zero
 from auditor.stats.table import SliceTable
+from auditor.stats.unknown import with_unknown
 from auditor.stats.weighted import (
     PRODUCTS,
     WEIGHTED,
@@ -52,6 +54,7 @@ __all__ = [
     "RESIDUALS",
     "SCORES",
     "SCORE_SUMS",
+    "STRATA",
     "WEIGHTED",
     "WEIGHTED_COLUMNS",
     "Attribute",
@@ -74,9 +77,12 @@ __all__ = [
     "score_counts",
     "score_sums",
     "score_sums_zero",
+    "strata_counts",
+    "strata_zero",
     "value_counts",
     "weighted_confusion",
     "weighted_zero",
+    "with_unknown",
 ]
 
 Statistic = SliceTable | ScoreCounts

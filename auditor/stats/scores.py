@@ -304,6 +304,6 @@ def _collect(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
-    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: keys.size])
     total = np.add.reduceat(counts[order], starts) if starts.size else counts
     return ordered[starts], total

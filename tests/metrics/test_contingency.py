@@ -95,7 +95,7 @@ def test_standard_deviations_are_those_of_statsmodels_and_their_square_is_pearso
 
 
 def test_one_person_turns_a_small_result_round() -> None:
-    """1 of 4 against 5 of 10 is a ratio of 0.5; with one different person 2 of 4 against 4 of 10."""
+    """1 of 4 against 5 of 10: a ratio of 0.5. With one different person 2 of 4 against 4 of 10."""
     assert float(one_person_flip(1, 4, 5, 10)) == pytest.approx(1.25)
     assert float(one_person_flip(100, 400, 500, 1_000)) == pytest.approx((101 / 400) / (499 / 1000))
 

@@ -67,7 +67,7 @@ def test_slices_that_overlap_hold_together(
         [[cells[:, a] == value] for a, size in enumerate(shape) for value in range(size)]
         + [np.eye(len(cells), dtype=bool)]
     )
-    draws, rng = 400, np.random.default_rng(records)
+    draws, rng = 300, np.random.default_rng(records)
     shares, rates = rng.dirichlet(np.full(len(cells), 3.0)), rng.uniform(0.1, 0.4, len(cells))
     hits, critical = 0, []
     for draw in range(draws):
@@ -93,7 +93,7 @@ def test_slices_that_overlap_hold_together(
 @pytest.mark.parametrize("groups", [2, 4, 8, 16])
 @pytest.mark.parametrize("reference", [None, 0])
 def test_differences_hold_together(groups: int, reference: int | None, figures: Figures) -> None:
-    draws, rng = 600, np.random.default_rng(groups)
+    draws, rng = 400, np.random.default_rng(groups)
     found: dict[str, float] = {}
     for name, rates, sizes in (
         ("equal rates", np.full(groups, 0.3), np.resize(SIZES, groups)),
@@ -155,7 +155,7 @@ def test_no_gap_is_found_to_be_none_and_percentiles_of_the_maximum_never_see_it(
 )
 def test_a_gap_that_is_there_is_covered_too(rates: tuple[float, ...], figures: Figures) -> None:
     """Both sides: a lower bound of all pairs together, an upper bound of one."""
-    draws, rng = 500, np.random.default_rng(len(rates))
+    draws, rng = 300, np.random.default_rng(len(rates))
     sizes = np.resize([150, 300, 1_000], len(rates))
     gap, ratio = max(rates) - min(rates), min(rates) / max(rates)
     hits = ratio_hits = 0
@@ -219,7 +219,7 @@ def test_the_variance_between_groups_is_covered_by_what_is_corrected_twice(
 def test_comparisons_with_the_best_cover_whichever_is_best(
     operation: Any, better: Any, figures: Figures
 ) -> None:
-    draws, rng = 400, np.random.default_rng(1)
+    draws, rng = 250, np.random.default_rng(1)
     covered: dict[str, float] = {}
     for rates, sizes in (
         ((0.3,) * 5, (200,)),
@@ -248,7 +248,7 @@ def test_bootstrap_intervals_cover_as_often_as_they_say(kind: Any, figures: Figu
     def f1(cells: Any) -> Any:
         return 2 * cells[..., 3] / (2 * cells[..., 3] + cells[..., 1] + cells[..., 2])
 
-    draws, rng, shares = 1_000, np.random.default_rng(0), np.array([0.5, 0.1, 0.1, 0.3])
+    draws, rng, shares = 600, np.random.default_rng(0), np.array([0.5, 0.1, 0.1, 0.3])
     found: dict[str, float] = {}
     for n in (60, 200, 1_000):
         hits = 0
@@ -261,7 +261,7 @@ def test_bootstrap_intervals_cover_as_often_as_they_say(kind: Any, figures: Figu
     figures(f"bootstrap-{kind} of F1", found)
     # Few records make the studentised interval wide rather than short.
     assert all(0.925 < share < 0.99 for share in found.values())
-    assert abs(found["n = 1000"] - 0.95) < 0.015
+    assert abs(found["n = 1000"] - 0.95) < 0.02
 
 
 @pytest.mark.parametrize("concentration", [5.0, 50.0, 1e6])

@@ -19,7 +19,7 @@ from auditor.stats import Family, Statistic
 
 __all__ = ["MOST_GROUPS", "disaggregate_between"]
 
-MOST_GROUPS = 60
+MOST_GROUPS = 40
 """Beyond so many groups their pairs are not all compared where each is a comparison of its own."""
 
 
@@ -32,7 +32,7 @@ def disaggregate_between(
     confidence: float,
     extremes: Sequence[str] = (),
 ) -> list[Measured]:
-    """Measure the metrics, and for families of up to 60 groups their largest gaps as well.
+    """Measure the metrics, and for families of up to 40 groups their largest gaps as well.
 
     What is left out is named once a metric and family, with the reason.
     """

@@ -12,6 +12,7 @@ from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, 
 from auditor.checks.subject import Subject
 from auditor.datasets import (
     scan_confusion,
+    scan_counts,
     scan_frequencies,
     scan_score_sums,
     scan_scores,
@@ -67,6 +68,8 @@ class GroupMetrics(Check):
         if subject.predictions is None:
             raise NotMeasurable("no predictions were given")
         table, groups, roles = subject.predictions, subject.groups, subject.roles
+        if roles.task == "counts":
+            return [scan_counts(table, groups, roles)]
         if roles.task != "binary":
             raise NotApplicable(f"the task is {roles.task}")
         statistics: list[Statistic] = []

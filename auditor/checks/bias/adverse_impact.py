@@ -1,0 +1,165 @@
+"""The impact ratio and the four-fifths screen, as employment regulators ask for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from auditor.checks.bias.families import chosen_families
+from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
+from auditor.checks.subject import Subject
+from auditor.datasets import (
+    scan_confusion,
+    scan_counts,
+    scan_frequencies,
+    scan_weighted,
+    weighted_median,
+)
+from auditor.evidence import Estimate, Finding, Slice, Stage
+from auditor.metrics import Absent, Measured, disaggregate
+from auditor.metrics.adverse_impact import AGAINST_THE_MOST_SELECTED, adverse_impact
+from auditor.metrics.reconciliation import MARGINAL_TOTALS, RECONCILED, marginal_totals
+from auditor.stats import CONFUSION, SliceTable, Statistic, with_unknown
+
+__all__ = ["AdverseImpact"]
+
+
+@register
+class AdverseImpact(Check):
+    """The rate of each category over that of the most selected one, and how sure that is.
+
+    ``unknown`` names levels that mean that nobody knows (``Unknown``, ``Not disclosed``): they are
+    counted and have their rate, and are compared with nobody. Categories of less than
+    ``exclude_under`` of the records are left out of the ratios, with the stated
+    ``exclusion_reason``; they keep their counts and rates. ``reference`` is a named comparator, as
+    in ``{"race": "White"}``, in place of the most selected category; the words that other checks
+    take (``largest``, ``best``, ``rest``) leave it at that. ``sensitive`` and ``intersections``
+    narrow the declared groups.
+
+    Where there are scores, and neither predictions nor a threshold, the scoring rate takes the
+    place of the selection rate. Where to be selected is the bad outcome (``unfavourable``), the
+    ratio is that of the rates of not being selected, and its method says so.
+    """
+
+    id: ClassVar[str] = "bias.adverse-impact"
+    title: ClassVar[str] = "Impact ratios against the most selected category"
+    stages: ClassVar[tuple[Stage, ...]] = (Stage.EVALUATION,)
+    metrics: ClassVar[tuple[str, ...]] = (
+        "impact_ratio", "favourable_rate", "scoring_rate", *AGAINST_THE_MOST_SELECTED, *RECONCILED,
+    )  # fmt: skip
+
+    sensitive: tuple[str, ...] | None = None
+    intersections: Annotated[int, Field(ge=1)] | None = None
+    reference: dict[str, str] | None = None
+    unknown: tuple[str, ...] = ()
+    exclude_under: Annotated[float, Field(gt=0, lt=1)] | None = None
+    exclusion_reason: Annotated[str, Field(min_length=1)] | None = None
+
+    @field_validator("reference", mode="before")
+    @classmethod
+    def _named_only(cls, value: Any) -> Any:
+        return None if value in ("largest", "best", "rest") else value
+
+    @model_validator(mode="after")
+    def _reasoned(self) -> Self:
+        if self.exclude_under is not None and self.exclusion_reason is None:
+            raise ValueError("exclude_under needs an exclusion_reason")
+        return self
+
+    def measure(self, subject: Subject) -> Sequence[Statistic]:
+        """Count the selected by slice; of published counts, also how their totals agree."""
+        counted = subject.counted.get(CONFUSION)
+        if isinstance(counted, SliceTable):
+            return [self._settled(counted, subject.roles.unfavourable)]
+        if subject.predictions is None:
+            raise NotMeasurable("no predictions were given")
+        table, groups, roles = subject.predictions, subject.groups, subject.roles
+        if roles.task == "counts":
+            counts = self._settled(scan_counts(table, groups, roles), roles.unfavourable)
+            return [counts, marginal_totals(counts)]
+        if roles.task != "binary":
+            raise NotApplicable(f"the task is {roles.task}")
+        roles = replace(roles, target=None)
+        settings: dict[str, Any] = {}
+        if roles.prediction is None and roles.threshold is None:
+            if roles.score is None:
+                raise NotMeasurable("neither predictions nor scores were given")
+            median = weighted_median(table, roles.score, weight=roles.weight or roles.frequency)
+            # At or above the next number is strictly above this one.
+            roles = replace(roles, threshold=math.nextafter(median, math.inf))
+            settings = {"prediction": f"{roles.score} > {median:g}", "median": median}
+        if roles.weight is not None or roles.cluster is not None:
+            counts = scan_weighted(table, groups, roles, context=settings)
+        elif roles.frequency is not None:
+            counts = scan_frequencies(table, groups, roles, context=settings)
+        else:
+            counts = scan_confusion(table, groups, roles, context=settings)
+        return [self._settled(counts, roles.unfavourable)]
+
+    def _settled(self, counts: SliceTable, unfavourable: bool) -> SliceTable:  # noqa: FBT001
+        """Write into the statistic what its ratios depend on, so that rules judge the same."""
+        settings: dict[str, Any] = {"unfavourable": True} if unfavourable else {}
+        if self.unknown:
+            settings["unknown"] = list(self.unknown)
+        if self.exclude_under is not None:
+            settings |= {
+                "exclude_under": self.exclude_under, "exclusion_reason": self.exclusion_reason
+            }  # fmt: skip
+        return with_unknown(replace(counts, context={**counts.context, **settings}), self.unknown)
+
+    def derive(self, evidence: Sequence[Evidence], stage: Stage) -> list[Finding]:
+        """Derive rates, ratios and tests from counts, and the agreement of totals."""
+        findings: list[Finding] = []
+        kinds = {item.statistic.kind for item in evidence}
+        for item in evidence:
+            statistic = item.statistic
+            assert isinstance(statistic, SliceTable)
+            families = chosen_families(statistic.groups, self.sensitive, self.intersections)
+            if statistic.kind == MARGINAL_TOTALS:
+                measured = disaggregate(
+                    (), statistic, extremes=RECONCILED, families=families,
+                    confidence=self.confidence,
+                )  # fmt: skip
+            else:
+                names = ("favourable_rate", *(("scoring_rate",) if "median" in statistic.context else ()))
+                measured = disaggregate(
+                    names, statistic, families=families, confidence=self.confidence
+                )
+                for family in families:
+                    if family:
+                        measured += adverse_impact(
+                            statistic, family, reference=self.reference,
+                            confidence=self.confidence,
+                        )  # fmt: skip
+                if not any(families):
+                    measured += [
+                        (name, Slice(), None, None, Absent("no groups to compare"))
+                        for name in ("impact_ratio", *AGAINST_THE_MOST_SELECTED)
+                    ]
+                measured = _named(measured, statistic.context)
+                if "median" not in statistic.context:
+                    why = Absent("predictions were given, so no scores are compared with a median")
+                    findings += self.place(
+                        [("scoring_rate", Slice(), None, None, why)], stage, [item.digest]
+                    )
+            findings += self.place(measured, stage, [item.digest])
+        if MARGINAL_TOTALS not in kinds:
+            why = Absent("the table holds records, so its totals agree")
+            findings += self.place([(m, Slice(), None, None, why) for m in RECONCILED], stage, [])
+        return findings
+
+
+def _named(measured: Sequence[Measured], context: Mapping[str, Any]) -> list[Measured]:
+    """Let every method say where the rates are those of not being selected."""
+    if not context.get("unfavourable"):
+        return list(measured)
+    return [
+        (metric, where, reference, over, outcome.model_copy(
+            update={"method": f"{outcome.method}-of-not-selected"}
+        ) if isinstance(outcome, Estimate) and metric != "scoring_rate" else outcome)
+        for metric, where, reference, over, outcome in measured
+    ]  # fmt: skip
