@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from auditor.datasets import Roles, Table
+from auditor.datasets import DataOptions, Roles, Table
 from auditor.evidence import Stage
 from auditor.stats import Groups, Statistic
 
@@ -31,6 +31,8 @@ class Subject:
     counted:
         Statistics that were accumulated elsewhere (in the training loop, over a loader, by an
         explainer), by kind.
+    options:
+        What an audit of data sets was given beside the tables.
     """
 
     stage: Stage
@@ -39,3 +41,4 @@ class Subject:
     tables: Mapping[str, Table] = field(default_factory=dict)
     predictions: Table | None = None
     counted: Mapping[str, Statistic] = field(default_factory=dict)
+    options: DataOptions = field(default_factory=DataOptions)

@@ -2,6 +2,7 @@
 
 from auditor.datasets.medians import weighted_median
 from auditor.datasets.opening import open_table
+from auditor.datasets.options import DataOptions
 from auditor.datasets.roles import Roles, declare_groups
 from auditor.datasets.scan import group_codes, scan_confusion, scan_missing, scan_scores
 from auditor.datasets.scan_counts import scan_counts
@@ -18,6 +19,7 @@ from auditor.datasets.table import Table
 
 __all__ = [
     "Batch",
+    "DataOptions",
     "Roles",
     "Table",
     "declare_groups",

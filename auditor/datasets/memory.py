@@ -37,6 +37,8 @@ def open_memory(source: Any, name: str) -> Table:
         table = pa.Table.from_batches([source])
     elif _is_pandas(source):
         table = _from_pandas(source, name)
+    elif type(source).__module__.startswith("polars.") and hasattr(source, "collect"):  # a lazy one
+        table = source.collect().to_arrow()
     elif hasattr(source, "to_arrow"):  # polars
         table = source.to_arrow()
     elif isinstance(source, Mapping):

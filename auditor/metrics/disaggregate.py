@@ -58,7 +58,7 @@ def disaggregate(
         Metrics over all groups of a family.
     between:
         Metrics of one slice whose largest difference and smallest ratio between any two groups
-        are given as well.
+        of a single attribute are given as well.
 
     Comparisons are made within each family of attributes. A slice whose attribute is unknown has
     its rates and no comparison; a family with a single group has its comparisons absent, with that
@@ -105,7 +105,8 @@ def disaggregate(
             continue
         for operation in ("difference", "ratio"):
             out += place.compared(compared, operation)
-            out += place.between([c for c in compared if c[0] in between], operation)
+            if len(family) == 1:
+                out += place.between([c for c in compared if c[0] in between], operation)
         for name in paired:
             out += place.paired(name)
         out += [place.over_groups(name) for name in extremes]

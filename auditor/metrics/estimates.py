@@ -24,6 +24,7 @@ from auditor.metrics.samples import (
     Bounded,
     Census,
     Mean,
+    Measurable,
     Noisy,
     Projected,
     Proportion,
@@ -91,18 +92,24 @@ def compare(
     to a reference of 0 is absent with that reason.
     """
     outcomes: list[Outcome] = []
-    places: list[int] = []
-    pairs: list[tuple[Proportion, Proportion]] = []
+    rates: list[tuple[int, Proportion, Proportion]] = []
+    others: list[tuple[int, Measurable, Measurable]] = []
     for place, (a, b) in enumerate(zip(ours, theirs, strict=True)):
         if isinstance(a, Proportion) and isinstance(b, Proportion):
-            places.append(place)
-            pairs.append((a, b))
+            rates.append((place, a, b))
             outcomes.append(Absent(""))  # its place
-        else:
-            outcomes.append(_compare_one(operation, a, b, confidence))
-    if places:  # all at once
-        found = _compare_proportions(operation, pairs, confidence)
-        for place, outcome in zip(places, found, strict=True):
+            continue
+        outcome = _compare_one(operation, a, b, confidence)
+        if outcome is None and not isinstance(a, Absent) and not isinstance(b, Absent):
+            others.append((place, a, b))
+        outcomes.append(outcome or Absent(""))
+    if rates:  # all at once
+        found = _compare_proportions(operation, [(a, b) for _, a, b in rates], confidence)
+        for (place, _, _), outcome in zip(rates, found, strict=True):
+            outcomes[place] = outcome
+    if others:
+        found = _recovered(operation, [(a, b) for _, a, b in others], confidence)
+        for (place, _, _), outcome in zip(others, found, strict=True):
             outcomes[place] = outcome
     return outcomes
 
@@ -148,7 +155,10 @@ def _compare_proportions(
     return outcomes
 
 
-def _compare_one(operation: Comparison, a: Sample, b: Sample, confidence: float) -> Outcome:
+def _compare_one(
+    operation: Comparison, a: Sample, b: Sample, confidence: float
+) -> Outcome | None:
+    """Compare two samples; ``None`` for those that are compared by their intervals."""
     if isinstance(a, Absent):
         return Absent(f"this slice: {a.reason}")
     if isinstance(b, Absent):
@@ -163,7 +173,7 @@ def _compare_one(operation: Comparison, a: Sample, b: Sample, confidence: float)
                         n=_records(a) + _records(b), method=a.method)  # fmt: skip
     if isinstance(a, Mean) and isinstance(b, Mean):
         return _compare_means(operation, a, b, confidence)
-    return _recovered(operation, a, b, confidence)
+    return None
 
 
 def _compare_means(operation: Comparison, a: Mean, b: Mean, confidence: float) -> Outcome:
@@ -185,24 +195,35 @@ def _compare_means(operation: Comparison, a: Mean, b: Mean, confidence: float) -
     )  # fmt: skip
 
 
-def _recovered(operation: Comparison, a: Sample, b: Sample, confidence: float) -> Outcome:
-    """Compare by the variance estimates recovered from the two intervals."""
-    assert not isinstance(a, Absent)
-    assert not isinstance(b, Absent)
-    ours, theirs = _interval(a, confidence), _interval(b, confidence)
+def _recovered(
+    operation: Comparison, pairs: Sequence[tuple[Measurable, Measurable]], confidence: float
+) -> list[Outcome]:
+    """Compare by the variance estimates recovered from the two intervals, each computed once."""
+    bounds: dict[int, tuple[float, float, float]] = {}
+    for sample in (sample for pair in pairs for sample in pair):
+        if id(sample) not in bounds:
+            low, high = _interval(sample, confidence)
+            bounds[id(sample)] = (
+                sample.value, -math.inf if low is None else low, math.inf if high is None else high
+            )  # fmt: skip
+    ours = np.array([bounds[id(a)] for a, _ in pairs], np.float64).T
+    theirs = np.array([bounds[id(b)] for _, b in pairs], np.float64).T
     difference = operation == "difference"
-    value = a.value - b.value if difference else a.value / b.value
-    sides = [math.inf if side is None else side for side in (*ours, *theirs)]
-    combine = mover_difference if difference else mover_ratio
-    low, high = combine(a.value, sides[0], sides[1], b.value, sides[2], sides[3])
-    return Estimate(
-        value=value, low=_finite(float(low)), high=_finite(float(high)), confidence=confidence,
-        n=_records(a) + _records(b), method=_mover(_method(a)),
-        effective_n=_together(_effective(a), _effective(b), a.n, b.n),
-    )  # fmt: skip
+    values = ours[0] - theirs[0] if difference else ours[0] / theirs[0]
+    low, high = (mover_difference if difference else mover_ratio)(*ours, *theirs)
+    return [
+        Estimate(
+            value=value, low=_finite(lower), high=_finite(upper), confidence=confidence,
+            n=_records(a) + _records(b), method=_mover(_method(a)),
+            effective_n=_together(_effective(a), _effective(b), a.n, b.n),
+        )
+        for (a, b), value, lower, upper in zip(
+            pairs, values.tolist(), low.tolist(), high.tolist(), strict=True
+        )
+    ]  # fmt: skip
 
 
-def _interval(sample: Sample, confidence: float) -> tuple[float | None, float | None]:
+def _interval(sample: Measurable, confidence: float) -> tuple[float | None, float | None]:
     """Return the interval of any sample that has a number."""
     match sample:
         case Proportion():
@@ -234,8 +255,6 @@ def _interval(sample: Sample, confidence: float) -> tuple[float | None, float | 
                 _pair(wilson(least.x, least.n, confidence=confidence))[0],
                 _pair(wilson(most.x, most.n, confidence=confidence))[1],
             )
-        case Absent():
-            raise ValueError(sample.reason)
 
 
 def _average_interval(sample: Average, confidence: float) -> tuple[float, float]:

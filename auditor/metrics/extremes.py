@@ -66,7 +66,8 @@ def _of_rates(
     return Estimate(
         value=pick(values), low=pick(low for low, _ in bounds),
         high=pick(high for _, high in bounds), confidence=confidence,
-        n=sum(_records(rate) for rate in every), method="-".join([_METHODS[operation], *designs[:1], "all-pairs-tukey"]),
+        n=sum(_records(rate) for rate in every),
+        method="-".join([_METHODS[operation], *designs[:1], "all-pairs-tukey"]),
         effective_n=sum(rate.n for rate in every) if designs else None,
     )  # fmt: skip
 

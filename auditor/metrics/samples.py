@@ -14,6 +14,7 @@ __all__ = [
     "Bounded",
     "Census",
     "Mean",
+    "Measurable",
     "Noisy",
     "Projected",
     "Proportion",
@@ -192,18 +193,12 @@ class Absent:
     reason: str
 
 
-Sample = (
-    Proportion
-    | Transformed
-    | Average
-    | Mean
-    | Noisy
-    | Quantile
-    | Bounded
-    | Projected
-    | Census
-    | Absent
+Measurable = (
+    Proportion | Transformed | Average | Mean | Noisy | Quantile | Bounded | Projected | Census
 )
+"""What has a number."""
+
+Sample = Measurable | Absent
 
 
 def scaled(sample: Sample, factor: float) -> Sample:

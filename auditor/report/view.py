@@ -29,6 +29,7 @@ from auditor.report.proof import (
     make_proof,
     time_text,
 )
+from auditor.report.remarks import make_remarks
 from auditor.report.rules import Clause, RuleView, make_clauses, make_rules
 from auditor.report.subject import (
     Fact,
@@ -116,6 +117,7 @@ class ReportView:
     ledger_hidden: int
     findings: tuple[Finding, ...]
     verdict: Verdict | None
+    remarks: tuple[str, ...] = ()
 
     def topic(self, *names: str) -> tuple[Block, ...]:
         """Return the blocks whose checks belong to these namespaces."""
@@ -203,6 +205,7 @@ def make_view(record: RunRecord) -> ReportView:
         ledger_hidden=len(lines) - len(ends),
         findings=findings,
         verdict=verdict,
+        remarks=make_remarks(record, findings, verdict, policy_text),
     )
 
 

@@ -98,11 +98,11 @@ class GroupMetrics(Check):
                 lambda names, families, item=item, labels=labels: disaggregate(
                     names,
                     item.statistic,
-                    extremes=_over_groups(item.statistic) if labels else (),
+                    extremes=_over_groups(item.statistic, stage) if labels else (),
                     families=families,
                     reference=self.reference,
                     confidence=self.confidence,
-                    between=names,
+                    between=() if stage is Stage.TRAINING else names,
                 ),
                 names,
                 item.statistic,
@@ -159,8 +159,9 @@ class GroupMetrics(Check):
 _FREE = ("count", "selection_rate", "rejection_rate", "demographic_parity", "differential_fairness")
 
 
-def _over_groups(statistic: Statistic) -> tuple[str, ...]:
-    return _OVER if statistic.kind == CONFUSION else EXTREMES
+def _over_groups(statistic: Statistic, stage: Stage) -> tuple[str, ...]:
+    """Return the metrics over all groups; a look during training keeps to the named extremes."""
+    return EXTREMES if stage is Stage.TRAINING or statistic.kind != CONFUSION else _OVER
 
 
 def _needs_no_target(metric: str) -> bool:

@@ -1,0 +1,90 @@
+"""What the numbers mean together, in sentences: ways out of a closed gate, and reversals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from auditor.errors import AuditorError
+from auditor.evidence import Finding, RuleVerdict, Status, Verdict
+from auditor.ledger import RunRecord
+from auditor.metrics import Absent
+from auditor.mitigation import threshold_tradeoff
+from auditor.report.fields import Fields
+from auditor.report.policy_text import PolicyText
+from auditor.stats import SCORES, Family, ScoreCounts, read_statistic
+
+__all__ = ["make_remarks", "ways_out"]
+
+_MOST = 4
+_RATES: Mapping[str, Literal["selection_rate", "true_positive_rate"]] = {
+    "selection_rate_ratio": "selection_rate",
+    "demographic_parity_ratio": "selection_rate",
+    "impact_ratio": "selection_rate",
+    "true_positive_rate_ratio": "true_positive_rate",
+    "equal_opportunity_ratio": "true_positive_rate",
+}
+
+
+def make_remarks(
+    record: RunRecord, findings: Sequence[Finding], verdict: Verdict | None, policy: PolicyText
+) -> tuple[str, ...]:
+    """Return the sentences that belong beside a verdict."""
+    return (*ways_out(record, findings, verdict, policy),)
+
+
+def ways_out(
+    record: RunRecord, findings: Sequence[Finding], verdict: Verdict | None, policy: PolicyText
+) -> tuple[str, ...]:
+    """Say what thresholds by group would cost, for each failed rule on a ratio of rates.
+
+    It is read off the recorded counts of scores, so that it needs neither the model nor the data;
+    a run without scores has none. Whether the sensitive attribute may be used for decisions is
+    another question, and the sentence says so.
+    """
+    if verdict is None:
+        return ()
+    try:
+        scores = _scores(record, findings)
+    except AuditorError:
+        return ()  # the record is not intact; what verifies it says so
+    if scores is None:
+        return ()
+    threshold = Fields(record.run).number("audit", "threshold")
+    said: dict[str, None] = {}
+    for rule in verdict.rules:
+        text = policy.rules.get(rule.id)
+        rate = None if text is None or text.metric is None else _RATES.get(text.metric)
+        low = None if text is None or text.accept is None else text.accept.low
+        if rule.status is not Status.FAIL or rate is None or low is None or not 0 < low < 1:
+            continue
+        for family in _failed(rule, scores):
+            try:
+                found = threshold_tradeoff(
+                    scores, family, threshold=0.5 if threshold is None else threshold, rate=rate,
+                    targets=[low],
+                )  # fmt: skip
+            except AuditorError:
+                continue
+            if not isinstance(found, Absent):
+                said[
+                    f"A way out of “{rule.title or rule.id}”: {found.sentence(low)} This uses the "
+                    "group of a person for the decision, which the law may not allow."
+                ] = None
+    return tuple(said)[:_MOST]
+
+
+def _failed(rule: RuleVerdict, scores: ScoreCounts) -> list[Family]:
+    """Return the families in which a slice failed, as the scores were counted."""
+    failed = {b.slice.attributes for b in rule.bounds if b.decision == Status.FAIL}
+    return [family for family in scores.groups.families if family and tuple(sorted(family)) in failed]
+
+
+def _scores(record: RunRecord, findings: Sequence[Finding]) -> ScoreCounts | None:
+    for finding in findings:
+        if finding.base_metric == "auc" and finding.stage == "evaluation":
+            for digest in finding.evidence:
+                statistic = read_statistic(record.statistic_document(digest), where=digest)
+                if isinstance(statistic, ScoreCounts) and statistic.kind == SCORES:
+                    return statistic
+    return None
