@@ -6,8 +6,11 @@ from auditor.checks.bias import (
     class_metrics,
     conditional_parity,
     group_metrics,
+    label_disagreement,
+    proxies,
     ranking,
     regression,
+    representation,
     training_loss,
 )
 from auditor.checks.check import (
@@ -29,8 +32,11 @@ BUILT_IN = (
     class_metrics,
     conditional_parity,
     group_metrics,
+    label_disagreement,
+    proxies,
     ranking,
     regression,
+    representation,
     training_loss,
     attributions,
     missing_values,

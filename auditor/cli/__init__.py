@@ -16,6 +16,7 @@ from auditor.cli import (
     init,
     judge,
     keys,
+    mitigate,
     policy,
     predictions,
     report,
@@ -48,7 +49,7 @@ def _version(
         raise typer.Exit
 
 
-for module in (demo, init, run, predictions, data, judge, report, verify):
+for module in (demo, init, run, predictions, data, mitigate, judge, report, verify):
     module.register(app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(keys.app, name="keys")

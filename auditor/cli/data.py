@@ -36,13 +36,30 @@ def data(
     positive: Positive = None,
     bins: Bins = None,
     intersections: Intersections = 2,
+    population: Annotated[
+        str | None,
+        typer.Option(help="Shares or counts of the groups in the reference population: a table."),
+    ] = None,
+    population_column: Annotated[
+        str | None, typer.Option(help="The column of that table with the shares or counts.")
+    ] = None,
+    annotators: Annotated[
+        str | None, typer.Option(help="Columns of labels by several annotators, as in a1,a2,a3.")
+    ] = None,
+    proxies: Annotated[
+        bool, typer.Option("--proxies", help="Measure how well features predict the attributes.")
+    ] = False,
+    features: Annotated[
+        str | None, typer.Option(help="The features, where they are not all other columns.")
+    ] = None,
     policy: Policy = None,
     out: Out = None,
     sign_key: Key = None,
     seed: Annotated[int, typer.Option(help="The seed that the record states.")] = 0,
     json: Json = False,
 ) -> None:
-    """Audit data sets: base rates, missing values, repeated rows, overlap of train and test.
+    """Audit data sets: base rates, missing values, repeated rows, overlap, and
+    where asked representation, disagreement of annotators, and proxies.
 
     Example: auditor data train.parquet test.parquet --target approved --sensitive sex,race
     --record-id id --policy baseline --out runs/data
@@ -69,7 +86,9 @@ def data(
         with working("Measuring"):
             audit.data(
                 **tables, target=target, sensitive=names, record_id=record_id, positive=positive,
-                bins=roles.bins, intersections=intersections,
+                bins=roles.bins, intersections=intersections, population=population,
+                population_column=population_column, annotators=as_names(annotators),
+                proxies=proxies, features=as_names(features),
             )  # fmt: skip
         verdict = finish(audit, out=out, json=json, stage="data")
     raise typer.Exit(exit_code(verdict))

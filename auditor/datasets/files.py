@@ -46,15 +46,19 @@ def open_files(source: str, name: str) -> Table:
     kind = kinds.pop()
     if kind == "arrow":
         return open_arrow(_read_arrow(files), name=name, files=files)
-    headers = [_csv_header(path) if kind == "csv" else _parquet_header(path) for path in files]
-    _same_columns(files, [names for names, _ in headers])
     listed = [string_sql(_literal(path)) for path in files]
+    rows = None
     if kind == "csv":
+        headers = [_csv_header(path) for path in files]
+        _same_columns(files, [names for names, _ in headers])
         reader = " union all by name ".join(
             f"select * from {_read_csv(path, *header)}"
             for path, header in zip(listed, headers, strict=True)
         )
     else:
+        footers = [_parquet_footer(path) for path in files]
+        _same_columns(files, [names for names, _ in footers])
+        rows = sum(number for _, number in footers)
         options = ", union_by_name=true" if len(files) > 1 else ""
         reader = f"select * from read_parquet([{', '.join(listed)}]{options})"
     import duckdb
@@ -66,7 +70,7 @@ def open_files(source: str, name: str) -> Table:
         connection.execute(f"create {'table' if small else 'view'} data as {reader}")
     except duckdb.Error as error:
         raise InputError(f"the file cannot be read ({reason_of(error)})", where=name) from None
-    return Table(connection, name=name, files=files)
+    return Table(connection, name=name, files=files, rows=rows)
 
 
 def _expand(source: str) -> list[Path]:
@@ -139,16 +143,18 @@ def _read_csv(path: str, names: Sequence[str], delimiter: str) -> str:
     )
 
 
-def _parquet_header(path: Path) -> tuple[list[str], str]:
+def _parquet_footer(path: Path) -> tuple[list[str], int]:
+    """Return the names of the columns and the number of rows."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
     try:
-        names = parquet.read_schema(path).names
+        footer = parquet.read_metadata(path)
+        names = footer.schema.to_arrow_schema().names
     except (pa.ArrowException, OSError) as error:
         what = f"the file cannot be read ({str(error).splitlines()[0]})"
         raise InputError(what, where=str(path), valid="a whole Parquet file") from None
-    return column_names(names, where=str(path)), ""
+    return column_names(names, where=str(path)), footer.num_rows
 
 
 def _same_columns(files: Sequence[Path], headers: Sequence[Sequence[str]]) -> None:

@@ -116,6 +116,7 @@ class Table:
         name: str,
         files: Sequence[Path] = (),
         declared_levels: Mapping[str, tuple[str, ...]] | None = None,
+        rows: int | None = None,
     ) -> None:
         self._connection = connection
         self.name = name
@@ -123,6 +124,7 @@ class Table:
         described = self.query("describe data").to_pylist()
         self.types: dict[str, str] = {row["column_name"]: row["column_type"] for row in described}
         self.declared_levels: dict[str, tuple[str, ...]] = dict(declared_levels or {})
+        self._rows = rows
         self.tallies: list[Tally] = []
         self.profiles: dict[str, Profile] = {}
 
@@ -131,13 +133,23 @@ class Table:
         """The names of the columns."""
         return tuple(self.types)
 
-    @cached_property
+    @property
     def rows(self) -> int:
         """The number of rows."""
-        return int(self.query("select count(*) as n from data").to_pylist()[0]["n"])
+        if self._rows is None:
+            self._rows = int(self.query("select count(*) as n from data").to_pylist()[0]["n"])
+        return self._rows
+
+    def keep(self, tally: Tally, *, rows: int | None = None) -> None:
+        """Keep counts for those who ask later, and the number of rows where they tell it."""
+        self.tallies.append(tally)
+        self._rows = self._rows if rows is None else rows
 
     @cached_property
-    def _empty(self) -> bool:  # to count the rows of a text file is to parse it
+    def _empty(self) -> bool:
+        if self._rows is not None:
+            return self._rows == 0
+        # To count the rows of a text file is to parse it.
         return not self.query("select 1 from data limit 1").num_rows
 
     def query(self, sql: str) -> pa.Table:

@@ -118,9 +118,7 @@ def tally(
         found = table.query(sql)
     made = _tally(found, keys, range(len(keys)), sums or {})
     if where is None and made.counts.size <= 4 * MOST_CELLS:
-        table.tallies.append(Tally(made.columns, made.counts))
-        if made.counts.size:
-            table.__dict__.setdefault("rows", int(made.counts.sum()))
+        table.keep(Tally(made.columns, made.counts), rows=int(made.counts.sum()))
     return made
 
 
@@ -154,7 +152,7 @@ def tallies(
         part = found.filter(pc.equal(found["mask"], mask))  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue, reportUnknownArgumentType]
         made = _tally(part, each, positions, sums or {})
         if where is None and made.counts.size <= MOST_CELLS:
-            table.tallies.append(Tally(made.columns, made.counts))
+            table.keep(Tally(made.columns, made.counts))
         yield made
 
 

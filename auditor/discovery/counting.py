@@ -25,7 +25,9 @@ class Counter(Protocol):
         """Return the rows of slices, given by literals: which slice each is of, and which row."""
         ...
 
-    def children(self, of: Any, rows: Any, count: int, feature: int) -> tuple[Integers, Array, Array]:
+    def children(
+        self, of: Any, rows: Any, count: int, feature: int
+    ) -> tuple[Integers, Array, Array]:
         """Return sizes, sums and largest errors of ``count`` slices by the values of a feature.
 
         Shape ``[count, values + 1]``, the rare values last.
@@ -130,7 +132,9 @@ class TorchCounter:
             of, rows = of[kept], rows[kept]
         return of, rows
 
-    def children(self, of: Any, rows: Any, count: int, feature: int) -> tuple[Integers, Array, Array]:
+    def children(
+        self, of: Any, rows: Any, count: int, feature: int
+    ) -> tuple[Integers, Array, Array]:
         """Return sums by the values of a feature; see :class:`Counter`."""
         import torch
 

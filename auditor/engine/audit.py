@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from auditor.checks import Check, Subject
-from auditor.datasets import Roles, Table, declare_groups, open_table
+from auditor.datasets import DataOptions, Roles, Table, declare_groups, open_table
 from auditor.engine.audited_run import AuditedRun, stage_named
 from auditor.engine.datasets import (
     RegisteredData,
     as_names,
     label_of,
     merged_roles,
+    options_manifest,
     register_tables,
     role_changes,
     table_manifest,
@@ -103,6 +104,11 @@ class Audit(AuditedRun):
         positive: Any = None,
         bins: Mapping[str, Sequence[float]] | None = None,
         intersections: int = 2,
+        population: Any = None,
+        population_column: str | None = None,
+        annotators: str | Sequence[str] = (),
+        proxies: bool = False,
+        features: str | Sequence[str] = (),
     ) -> tuple[Finding, ...]:
         """Register the data sets and audit them (stage ``data``).
 
@@ -119,6 +125,14 @@ class Audit(AuditedRun):
             The column of record ids, by which loop items that carry one are matched.
         intersections:
             The largest number of attributes that are crossed.
+        population:
+            A table with the shares, or counts, of the groups in the population that the data
+            should stand for: columns named like the attributes, and ``population_column``.
+        annotators:
+            The columns with the labels of several annotators of the same record.
+        proxies:
+            Whether to measure how well the ``features`` (by default all other columns) predict the
+            sensitive attributes; it takes a while.
 
         Raises :class:`InputError`.
         """
@@ -129,6 +143,13 @@ class Audit(AuditedRun):
             positive=label_of(positive), bins=dict(bins or {}),
         )  # fmt: skip
         sources = {"train": train, "validation": validation, "test": test}
+        options = DataOptions(
+            population=None if population is None else open_table(
+                population, name=None if isinstance(population, str) else "population="
+            ),
+            population_column=population_column, annotators=as_names(annotators),
+            proxies=proxies, features=as_names(features), seed=self.seed,
+        )  # fmt: skip
         self._data = register_tables(sources, roles, intersections=intersections)
         self._declare(roles, intersections)
         self._recording.note(
@@ -139,10 +160,11 @@ class Audit(AuditedRun):
                 "sensitive": list(roles.sensitive),
                 "record_id": roles.record_id,
                 "bins": {k: list(v) for k, v in roles.bins.items()},
+                **options_manifest(options),
             },
         )
         return self._recording.measure(
-            Subject(Stage.DATA, self._data.groups, roles, self._data.tables)
+            Subject(Stage.DATA, self._data.groups, roles, self._data.tables, options=options)
         )
 
     # -- the loop -------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.datasets import Roles, Table, declare_groups, group_codes, open_table
+from auditor.datasets import DataOptions, Roles, Table, declare_groups, group_codes, open_table
 from auditor.datasets.roles import Task
 from auditor.errors import InputError, nearest
 from auditor.provenance import FILE_METHOD, ROW_METHOD, file_manifest, rows_digest
@@ -24,6 +24,7 @@ __all__ = [
     "as_names",
     "label_of",
     "merged_roles",
+    "options_manifest",
     "register_tables",
     "role_changes",
     "table_manifest",
@@ -126,6 +127,18 @@ def table_manifest(table: Table) -> dict[str, Any]:
         "file_method": FILE_METHOD,
         "files": file_manifest(table.files),
     }
+
+
+def options_manifest(options: DataOptions) -> dict[str, Any]:
+    """Return what the record keeps of what was given beside the tables; nothing where unused."""
+    found: dict[str, Any] = {}
+    if options.population is not None:
+        found["population"] = table_manifest(options.population)
+    if options.annotators:
+        found["annotators"] = list(options.annotators)
+    if options.proxies:
+        found["proxies"] = {"features": list(options.features), "seed": options.seed}
+    return found
 
 
 def merged_roles(roles: Roles, changes: Mapping[str, Any]) -> Roles:

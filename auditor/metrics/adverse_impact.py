@@ -7,12 +7,15 @@ selected is the bad outcome; of a score above the median of all where there are 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+
+import numpy as np
 
 from auditor.errors import InputError, nearest
 from auditor.evidence import Estimate, Slice
 from auditor.metrics.best import with_the_best
+from auditor.metrics.cells import positions
 from auditor.metrics.contingency import fisher_exact, one_person_flip, shortfall, two_sample_z
 from auditor.metrics.disaggregate import Measured
 from auditor.metrics.estimates import Outcome, compare, estimate
@@ -29,14 +32,25 @@ MOST_COMPARED = 300
 """Beyond so many slices of one family nothing is compared: the pairs are their square."""
 
 _KINDS = (CONFUSION, WEIGHTED)
+_SELECTED = positions(("fp", "tp", "unlabelled_predicted_positive"))
+_REJECTED = positions(("tn", "fn", "unlabelled_predicted_negative"))
 _NYC = "6 RCNY 5-300 (New York City, Local Law 144 of 2021)"
 _UGESP = "Uniform Guidelines, 29 CFR 1607.4(D)"
 
 
 def _favourable(kind: str, row: Row) -> Sample:
     """Read the rate of the favourable outcome."""
-    name = "rejection_rate" if row.context.get("unfavourable") else "selection_rate"
-    return METRICS.get(name).readers[kind](row)
+    rejected = bool(row.context.get("unfavourable"))
+    found = METRICS.get("rejection_rate" if rejected else "selection_rate").readers[kind](row)
+    return _exact(row, found, _REJECTED if rejected else _SELECTED) if kind == CONFUSION else found
+
+
+def _exact(row: Row, found: Sample, over: Sequence[int]) -> Sample:
+    """Keep the fractions of persons that published tables have."""
+    if isinstance(found, Absent) or row.values.dtype.kind != "f":
+        return found
+    values = np.asarray(row.values, np.float64)
+    return Proportion(float(values[over].sum()), float(values[[*_SELECTED, *_REJECTED]].sum()))
 
 
 def _impact(kind: str, row: Row) -> Sample:
@@ -60,7 +74,8 @@ def _impact(kind: str, row: Row) -> Sample:
 def _scoring(kind: str, row: Row) -> Sample:
     if "median" not in row.context:
         return Absent("no scores were compared with their median")
-    return METRICS.get("selection_rate").readers[kind](row)
+    found = METRICS.get("selection_rate").readers[kind](row)
+    return _exact(row, found, _SELECTED) if kind == CONFUSION else found
 
 
 def _readers(read: Callable[[str, Row], Sample]) -> dict[str, SampleReader]:
@@ -227,7 +242,9 @@ def adverse_impact(
         reason = f"{many:,} categories: more than {MOST_COMPARED} are not compared"
         return [(name, Slice(), None, family, Absent(reason)) for name in names]
     out: list[Measured] = []
-    ratios = {} if isinstance(chosen, Absent) else _ratios(samples, chosen, confidence, best=not named)
+    ratios: dict[Slice, Outcome] = {}
+    if not isinstance(chosen, Absent):
+        ratios = _ratios(samples, chosen, confidence, best=not named)
     for where, sample in samples.samples.items():
         why = _why_not(where, sample, chosen)
         at = None if isinstance(chosen, Absent) else chosen
@@ -279,7 +296,10 @@ def _ratios(
     rates = [samples.samples[where] for where in places]
     if best:
         found = with_the_best("ratio", rates, better="higher", confidence=confidence)
-        return {w: _at_most_one(o) for w, o in zip(places, found, strict=True)}
+        ratios = {w: _at_most_one(o) for w, o in zip(places, found, strict=True)}
+        if isinstance(ratios[chosen], Absent):
+            ratios[chosen] = _above_none(samples, chosen, places, confidence)
+        return ratios
     against = [samples.samples[chosen]] * len(rates)
     compared = dict(
         zip(places, compare("ratio", rates, against, confidence=confidence), strict=True)
@@ -289,6 +309,28 @@ def _ratios(
     if not isinstance(own, Absent) and own.value > 0:
         compared[chosen] = estimate(Census(1.0, _records(own), "reference"), confidence=confidence)
     return compared
+
+
+def _above_none(
+    samples: SliceSamples, chosen: Slice, places: Sequence[Slice], confidence: float
+) -> Outcome:
+    """Return the ratio of the only category of which anybody was selected: 1, and how surely.
+
+    The true best of the others is not 0: its ratio to this one is at most the largest of their
+    upper bounds, each at its own level, and this one's to it at least the inverse of that.
+    """
+    others = [samples.samples[where] for where in places if where != chosen]
+    against = [samples.samples[chosen]] * len(others)
+    found = compare("ratio", others, against, confidence=confidence)
+    reasons = [outcome for outcome in found if isinstance(outcome, Absent)]
+    if reasons:
+        return reasons[0]
+    highs = [outcome.high for outcome in found if isinstance(outcome, Estimate)]
+    most = max((math.inf if high is None else high for high in highs), default=math.inf)
+    method = "miettinen-nurminen-with-the-best"
+    n = max(outcome.n for outcome in found if isinstance(outcome, Estimate))
+    low = min(1.0, 1 / most) if most > 0 else 1.0
+    return Estimate(value=1.0, low=low, high=1.0, confidence=confidence, n=n, method=method)
 
 
 def _at_most_one(outcome: Outcome) -> Outcome:

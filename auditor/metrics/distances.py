@@ -82,10 +82,12 @@ def wasserstein_distance(mine: Row, other: Row) -> Sample:
     widths = np.append(np.diff(positions), 0.0)
     value = float(np.abs(np.cumsum(p) - np.cumsum(q)) @ widths)
     used = positions[(p + q) > 0]
-    span = float(used[-1] - used[0]) or float(positions[-1] - positions[0])
+    exact = mine.grid.exact
+    whole = float(positions[-1] - positions[0]) if exact else mine.grid.high - mine.grid.low
+    span = float(used[-1] - used[0]) or whole
     if not span:
         return Absent("all predictions are equal, so there is no unit of distance")
-    bound = 0.0 if mine.grid.exact else (mine.grid.high - mine.grid.low) / mine.grid.bins
+    bound = 0.0 if exact else whole / mine.grid.bins
     noise = bridge_noise((p, n), (q, m), widths, sup=False)
     noise = np.maximum(noise, absolute_noise(np.array([span * _unseen(n, m)])))
     return Noisy(value, noise, n + m, "gaussian-bridge", 0.0, None, bound)

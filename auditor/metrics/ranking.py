@@ -135,6 +135,10 @@ def _skew(row: Row) -> Sample:
 
 
 def _ndkl(rows: Mapping[Slice, Row]) -> Sample:
+    """Return the mean over the lists; in a random order it is above 0, the more the shorter they are.
+
+    The first place alone holds one group only, so that 0 is reached by ties and nothing else.
+    """
     where, row = next(iter(rows.items()))
     names = ndkl_columns(where.attributes)
     if names[0] not in row.columns:

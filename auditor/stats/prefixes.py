@@ -66,8 +66,8 @@ def list_ndkl(owner: Whole, values: Array, group: Whole) -> Array:
         repeat = np.repeat(np.arange(edge, stop), spans[part])
         step = np.arange(repeat.size) - np.repeat(ends[part] - spans[part] - done, spans[part])
         added = (step + 1) * (many[repeat] / spans[repeat])
-        now = _xlogx(before[repeat] + added) - _xlogx(before[repeat]) - added * np.log(
-            total[repeat]
+        now = (
+            _xlogx(before[repeat] + added) - _xlogx(before[repeat]) - added * np.log(total[repeat])
         )
         at = first[of_block[repeat]] + step
         low = int(at[0])

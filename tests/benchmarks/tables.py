@@ -14,10 +14,13 @@ from measuring import Row, population, side_by_side
 SIZES = (50_000, 2, 3, 4, 5, 6, 3, 4, 2, 5, 4, 3)
 
 AUDIT = """
-import resource, sys, time
+import pathlib, resource, sys, time
 from auditor.datasets import Roles, declare_groups, open_table, scan_confusion
 path, small, *names = sys.argv[1:]
-def peak():
+def peak():  # getrusage tells what the parent had, where that was more
+    status = pathlib.Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 def audit(path):
     table, roles = open_table(path), Roles(sensitive=tuple(names), target="y", prediction="p")
@@ -47,12 +50,11 @@ def scan(rows: int) -> Row:
             roles.check(table)
             scan_confusion(table, declare_groups([table], roles.sensitive), roles)
 
-        connection = duckdb.connect()
         query = f"select \"group\", y, p, count(*) from '{path}' group by all"
-        result = side_by_side(ours, lambda: connection.execute(query).fetchall(), runs=7)
+        result = side_by_side(ours, lambda: duckdb.connect().execute(query).fetchall(), runs=9)
     return {
         "what": f"a Parquet file opened, checked, declared and counted, {rows:,} rows",
-        "against": "DuckDB group by",
+        "against": "DuckDB connected, group by",
         "bound": ">= 0.8",
         **result,
     }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +137,6 @@ def test_fractions_add_up_alike_in_any_order(order: list[int]) -> None:
 def test_numbers_that_count_nobody_are_refused(row: Row, what: str) -> None:
     with pytest.raises(InputError) as raised:
         scan([("F", "A", 5, 2), ("M", "A", 5, 2), row])
-    import re
-
     assert re.search(what, f"{raised.value.what} {raised.value.where}")
 
 

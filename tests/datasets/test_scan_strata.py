@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from auditor.datasets import Roles, declare_groups, open_table, scan_strata, weighted_median
 from auditor.errors import InputError
+from auditor.stats import SliceTable
 
 FRAME = pd.DataFrame(
     {
@@ -19,8 +22,8 @@ FRAME = pd.DataFrame(
 )
 
 
-def scan(frame: pd.DataFrame = FRAME, **roles: object):  # noqa: ANN201
-    played = Roles(sensitive=("sex",), prediction="p", **{"strata": ("dept",), **roles})  # type: ignore[arg-type]
+def scan(frame: pd.DataFrame = FRAME, **roles: Any) -> SliceTable:
+    played = Roles(**{"sensitive": ("sex",), "prediction": "p", "strata": ("dept",), **roles})
     table = open_table(frame)
     return scan_strata(table, declare_groups([table], ("sex",)), played)
 
@@ -62,7 +65,7 @@ def test_a_threshold_makes_the_prediction() -> None:
         ({"f": -1}, "6 of 6 values cannot be used"),
     ],
 )
-def test_columns_that_cannot_be_used_are_refused(change: dict[str, object], what: str) -> None:
+def test_columns_that_cannot_be_used_are_refused(change: dict[str, Any], what: str) -> None:
     with pytest.raises(InputError, match=what):
         scan(FRAME.assign(**change), frequency="f")
 

@@ -45,7 +45,7 @@ samples = st.lists(numbers, min_size=2, max_size=40)
 def test_distances_are_those_of_scipy(x: Any, y: Any) -> None:
     table = counted(x, y)
     ks = measure("ks_distance", table)
-    assert ks.value == pytest.approx(stats.ks_2samp(x, y).statistic, abs=1e-9)
+    assert ks.value == pytest.approx(stats.ks_2samp(x, y, method="asymp").statistic, abs=1e-9)
     assert 0 <= ks.low <= ks.value <= ks.high <= 1
     moved = measure("wasserstein_distance", table)
     if isinstance(moved, Absent):
@@ -59,7 +59,7 @@ def test_distances_are_those_of_scipy(x: Any, y: Any) -> None:
 def test_the_exact_distance_lies_within_the_bound_of_binning(x: Any, y: Any, bins: int) -> None:
     table = counted(x, y, ScoreGrid(low=-100.0, high=100.0, bins=bins))
     for name, exact in (
-        ("ks_distance", stats.ks_2samp(x, y).statistic),
+        ("ks_distance", stats.ks_2samp(x, y, method="asymp").statistic),
         ("wasserstein_distance", stats.wasserstein_distance(x, y)),
     ):
         found = measure(name, table)

@@ -51,7 +51,12 @@ def test_four_records_worked_by_hand() -> None:
     assert (women["sum:error"], women["squares:error"]) == (1, 5)
     assert (women["sum:absolute"], women["squares:absolute"]) == (3, 5)
     assert (women["sum:squared"], women["squares:squared"]) == (5, 17)
-    assert [women[f"{k}:target"] for k in ("sum", "squares", "cubes", "fourths")] == [5, 17, 65, 257]
+    assert [women[f"{k}:target"] for k in ("sum", "squares", "cubes", "fourths")] == [
+        5,
+        17,
+        65,
+        257,
+    ]
     assert (women["squared·target"], women["squared·target²"]) == (4 + 4, 4 + 16)
     men, unknown = of(table, 2), of(table, 3)
     assert (men["records"], men["predicted"], men["judged"], men["sum:prediction"]) == (1, 1, 0, 7)
