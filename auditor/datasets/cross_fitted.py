@@ -104,16 +104,18 @@ def _out_of_fold(
         from sklearn.ensemble import HistGradientBoostingClassifier
     except ImportError:
         raise MissingExtraError(
-            "scikit-learn is needed to predict from all features", where="--proxies",
+            "scikit-learn is needed to predict from all features",
+            where="--proxies",
             valid="pip install scikit-learn",
         ) from None
+    made: Any = HistGradientBoostingClassifier  # its annotations are those of its defaults
     fold = np.empty(y.size, np.int64)
     for level in levels:  # every fold has its share of every group
         members = np.flatnonzero(y == level)
         fold[random.permutation(members)] = np.arange(members.size) % _FOLDS
     scores = np.zeros((y.size, levels.size))
     for k in range(_FOLDS):
-        model: Any = HistGradientBoostingClassifier(
+        model: Any = made(
             max_iter=60, max_leaf_nodes=15, early_stopping=False, random_state=seed,
             categorical_features=categorical,
         )  # fmt: skip

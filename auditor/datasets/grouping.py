@@ -249,9 +249,7 @@ def _levels(table: Table, attribute: Attribute, column: Column) -> NDArray[np.in
     return out[column.codes]
 
 
-def _added(
-    values: NDArray[Any], rows: tuple[NDArray[np.intp], NDArray[np.intp]]
-) -> NDArray[Any]:
+def _added(values: NDArray[Any], rows: tuple[NDArray[np.intp], NDArray[np.intp]]) -> NDArray[Any]:
     order, starts = rows
     return np.add.reduceat(values[order], starts) if starts.size else values[:0]
 

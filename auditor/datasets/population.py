@@ -101,8 +101,10 @@ def _column(table: Table, named: Sequence[str], where: str) -> str:
     for names in (known, others):
         if len(names) == 1:
             return names[0]
-    raise InputError("it is not clear which column holds the shares or counts", where=where,
-                     valid="--population-column, one of " + ", ".join(others or ["(none)"]))  # fmt: skip
+    raise InputError(
+        "it is not clear which column holds the shares or counts", where=where,
+        valid="--population-column, one of " + ", ".join(others) if others else "such a column",
+    )  # fmt: skip
 
 
 def _normalised(shares: Mapping[Levels, float], family: Family, where: str) -> dict[Levels, float]:

@@ -188,7 +188,9 @@ def declare_groups(
     bins keep their order, the empty ones included.
     """
     bins = bins or {}
-    roles = Roles(sensitive=tuple(sensitive), bins={n: e for n, e in bins.items() if n in sensitive})
+    roles = Roles(
+        sensitive=tuple(sensitive), bins={n: e for n, e in bins.items() if n in sensitive}
+    )
     for table in tables:
         table.require(sensitive, option="--sensitive")
         survey(table, roles)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.datasets.columns import (
-    attribute_key,
     attribute_sql,
     label_key,
     label_sql,
@@ -61,7 +60,7 @@ def scan_confusion(
     counts = confusion_zero(groups, {**roles.context(), **(context or {})})
     found = grouped_if_few(table, groups, roles, fields)
     if found is None:
-        labels = {n: "2" for n in ("true", "predicted")}
+        labels = dict.fromkeys(("true", "predicted"), "2")
         if roles.target is not None:
             labels["true"] = label_sql(table, roles.target, roles.positive)
         if roles.prediction is not None:
@@ -78,11 +77,9 @@ def scan_confusion(
     return counts
 
 
-def _labels(
-    found: Grouped, name: str, meant: Mapping[str, Mapping[Any, int]]
-) -> NDArray[np.int64] | int:
+def _labels(found: Grouped, name: str, meant: Mapping[str, Mapping[Any, int]]) -> NDArray[np.int64]:
     if name not in meant:
-        return 2
+        return np.full(found.counts.size, 2, np.int64)
     column = found.columns[name]
     return np.array([meant[name].get(value, 2) for value in column.values], np.int64)[column.codes]
 
@@ -97,8 +94,8 @@ def scan_scores(
 ) -> ScoreCounts:
     """Count scores by slice and label; exact up to 1,024 distinct scores, binned beyond.
 
-    With ``resolution="exact"``, here or in the roles, every distinct score is a position of its own, however many there
-    are: the scores are sorted, and memory grows with the rows.
+    With ``resolution="exact"``, here or in the roles, every distinct score is a position of its
+    own, however many there are: the scores are sorted, and memory grows with the rows.
     """
     if roles.score is None:
         raise InputError("no score column", where=table.name)
@@ -129,7 +126,7 @@ def scan_scores(
     found = grouped_if_few(table, groups, roles, fields)
     if found is None:
         return _streamed_scores(table, groups, roles, score, grid, given)
-    labels = np.broadcast_to(_labels(found, "label", meant), found.counts.shape)
+    labels = _labels(found, "label", meant)
     places = _places(found.columns["place"].values, grid)[found.columns["place"].codes]
     return _score_counts(groups, grid, found, places, labels, given)
 
@@ -199,9 +196,7 @@ def _streamed_scores(
         labels = batch.numbers("y")
         labels = np.where(labels == 2, np.nan, labels)
         total = total.merge(
-            score_counts(
-                some, batch.codes, labels, batch.numbers("s"), grid=grid, context=context
-            )
+            score_counts(some, batch.codes, labels, batch.numbers("s"), grid=grid, context=context)
         )
     return total
 

@@ -107,9 +107,7 @@ class _Rows:
         return self.codes < missing
 
 
-def _without_blanks(
-    groups: Groups, codes: NDArray[np.int32]
-) -> tuple[Groups, NDArray[np.int32]]:
+def _without_blanks(groups: Groups, codes: NDArray[np.int32]) -> tuple[Groups, NDArray[np.int32]]:
     """Read blank text as a missing value."""
     attributes: list[Attribute] = []
     columns: list[NDArray[np.int64]] = []

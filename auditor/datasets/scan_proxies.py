@@ -73,8 +73,10 @@ def features_of(table: Table, roles: Roles, options: DataOptions) -> tuple[str, 
         table.require(options.features, option="--features")
         named = options.features
     else:
-        taken = {*roles.sensitive, *options.annotators, roles.target, roles.record_id,
-                 roles.weight, roles.frequency, roles.cluster, roles.prediction, roles.score}  # fmt: skip
+        taken = {
+            *roles.sensitive, *options.annotators, roles.target, roles.record_id, roles.weight,
+            roles.frequency, roles.cluster, roles.prediction, roles.score,
+        }  # fmt: skip
         named = tuple(name for name in table.columns if name not in taken)
     wrong = [name for name in named if name in (*roles.sensitive, TOGETHER)]
     if wrong:

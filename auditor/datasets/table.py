@@ -295,7 +295,7 @@ def connect() -> duckdb.DuckDBPyConnection:
     """Open a database in memory that loads no extension and spills no data to a disk."""
     import duckdb
 
-    return duckdb.connect(
+    connection = duckdb.connect(
         config={
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
@@ -303,3 +303,5 @@ def connect() -> duckdb.DuckDBPyConnection:
             "temp_directory": "",
         }
     )
+    connection.execute("set enable_progress_bar = false")  # it would be drawn on stdout
+    return connection

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 
     from auditor.datasets.table import Table
 
-__all__ = ["MOST_CELLS", "Column", "Key", "Tally", "estimate_cells", "find_tally", "tallies", "tally"]
+__all__ = [
+    "MOST_CELLS",
+    "Column",
+    "Key",
+    "Tally",
+    "estimate_cells",
+    "find_tally",
+    "tallies",
+    "tally",
+]
 
 MOST_CELLS = 1 << 18
 """Combinations that one pass may keep at a time."""

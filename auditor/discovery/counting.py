@@ -14,6 +14,8 @@ __all__ = ["Counter", "NumpyCounter", "TorchCounter", "evaluate"]
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Sums = tuple[Integers, Array, Array]
+"""Sizes, sums of errors and largest errors."""
 
 
 class Counter(Protocol):
@@ -25,9 +27,7 @@ class Counter(Protocol):
         """Return the rows of slices, given by literals: which slice each is of, and which row."""
         ...
 
-    def children(
-        self, of: Any, rows: Any, count: int, feature: int
-    ) -> tuple[Integers, Array, Array]:
+    def children(self, of: Any, rows: Any, count: int, feature: int) -> Sums:
         """Return sizes, sums and largest errors of ``count`` slices by the values of a feature.
 
         Shape ``[count, values + 1]``, the rare values last.
@@ -54,11 +54,10 @@ def evaluate(candidates: Candidates, counter: Counter, *, least: int) -> Iterato
         of, rows = counter.rows(parents.literals[begin:end])
         for f in np.unique(feature[inside]).tolist():
             mine = inside[feature[inside] == f]
-            sums = counter.children(of, rows, end - begin, f)
-            place = (position[mine] - begin, last[mine] - literals.edges[f])
-            sizes, errors, largest = (values[place] for values in sums)
-            found = Level(candidates.level.literals[mine], sizes, errors, largest)
-            yield found.take((sizes >= least) & (errors > 0))
+            sizes, errors, largest = counter.children(of, rows, end - begin, f)
+            at = (position[mine] - begin, last[mine] - literals.edges[f])
+            found = Level(candidates.level.literals[mine], sizes[at], errors[at], largest[at])
+            yield found.take((found.sizes >= least) & (found.errors > 0))
 
 
 class NumpyCounter:
@@ -84,9 +83,7 @@ class NumpyCounter:
             of, rows = of[kept], rows[kept]
         return of, rows
 
-    def children(
-        self, of: Integers, rows: Integers, count: int, feature: int
-    ) -> tuple[Integers, Array, Array]:
+    def children(self, of: Integers, rows: Integers, count: int, feature: int) -> Sums:
         """Return sums by the values of a feature; see :class:`Counter`."""
         start, stop = self.literals.edges[feature : feature + 2].tolist()
         shape = (count, stop - start + 1)
@@ -132,9 +129,7 @@ class TorchCounter:
             of, rows = of[kept], rows[kept]
         return of, rows
 
-    def children(
-        self, of: Any, rows: Any, count: int, feature: int
-    ) -> tuple[Integers, Array, Array]:
+    def children(self, of: Any, rows: Any, count: int, feature: int) -> Sums:
         """Return sums by the values of a feature; see :class:`Counter`."""
         import torch
 

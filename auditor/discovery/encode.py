@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,11 +80,9 @@ def encode(columns: Mapping[str, Any] | pa.Table, *, bins: int = 10) -> Encoded:
 
     if bins < 2:
         raise InputError(f"bins is {bins}", valid="2 or more")
-    given = (
-        {name: columns.column(name) for name in columns.column_names}
-        if isinstance(columns, pa.Table)
-        else dict(columns)
-    )
+    table: Any = columns
+    names = table.column_names if isinstance(table, pa.Table) else list(table)
+    given: dict[str, Any] = {name: table[name] for name in names}
     if not given:
         raise InputError("there is no feature", valid="one column or more")
     levels: list[tuple[Level, ...]] = []
@@ -140,7 +139,7 @@ def _binned(numbers: NDArray[np.float64], bins: int) -> tuple[tuple[Level, ...],
     shown = [str(int(edge)) if edge.is_integer() else repr(edge) for edge in edges]
     labels: list[Level] = ["any number"]
     if shown:
-        middle = [f"[{a}, {b})" for a, b in zip(shown, shown[1:], strict=False)]
+        middle = [f"[{a}, {b})" for a, b in pairwise(shown)]
         labels = [f"<{shown[0]}", *middle, f">={shown[-1]}"]
     codes = np.full(numbers.size, len(labels), np.int32)
     codes[known] = np.searchsorted(np.array(edges), numbers[known], side="right")

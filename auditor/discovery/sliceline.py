@@ -21,6 +21,9 @@ Conjunction = tuple[tuple[int, int], ...]
 
 Array = NDArray[np.float64]
 
+_ROUNDING = 1e-12
+"""A score up to this is 0: everybody under another name is no slice."""
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorSlice:
@@ -74,8 +77,10 @@ def sliceline(
     negative or not finite, and parameters out of range.
 
     >>> found = sliceline([[0, 0], [0, 1], [1, 0], [1, 1]], [2, 2], [0, 0, 0, 1], k=1, support=1)
-    >>> found[0].conjunction, found[0].size, found[0].score  # 0.95 (1/0.25 − 1) − 0.05 (4/1 − 1)
-    (((0, 1), (1, 1)), 1, 2.7)
+    >>> found[0].conjunction, found[0].size
+    (((0, 1), (1, 1)), 1)
+    >>> round(found[0].score, 6)  # 0.95 (1/0.25 − 1) − 0.05 (4/1 − 1)
+    2.7
     """
     table, e = _checked(codes, levels, errors)
     rows, total = e.size, float(e.sum())
@@ -155,7 +160,7 @@ class _Best:
     def __init__(self, k: int, scale: _Scale) -> None:
         self._k, self._scale = k, scale
         self._found: list[tuple[float, tuple[int, ...], int, float, float]] = []
-        self.threshold = 0.0
+        self.threshold = _ROUNDING
 
     def add(self, level: Level) -> None:
         score = self._scale.score(level.sizes, level.errors) if len(level) else np.zeros(0)
@@ -167,7 +172,7 @@ class _Best:
         # Sorting is stable, and levels come in the order of their features.
         self._found = sorted(self._found, key=lambda entry: -entry[0])[: self._k]
         if len(self._found) == self._k:
-            self.threshold = max(0.0, self._found[-1][0])
+            self.threshold = max(_ROUNDING, self._found[-1][0])
 
     def slices(self, features: NDArray[Any], codes: NDArray[Any]) -> Iterator[ErrorSlice]:
         for score, literals, size, error, largest in self._found:

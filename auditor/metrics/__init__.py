@@ -9,6 +9,7 @@ from auditor.metrics import (
     disagreement,
     distances,
     inequality,
+    membership,
     multiclass,
     proportions,
     proxies,
@@ -19,6 +20,7 @@ from auditor.metrics import (
     representation,
     score_means,
     score_quality,
+    unknown,
 )
 from auditor.metrics.disaggregate import (
     Measured,
@@ -72,6 +74,7 @@ BUILT_IN = (
     disagreement,
     distances,
     inequality,
+    membership,
     multiclass,
     proportions,
     proxies,
@@ -82,6 +85,7 @@ BUILT_IN = (
     representation,
     score_means,
     score_quality,
+    unknown,
 )
 
 __all__ = [

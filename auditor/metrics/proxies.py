@@ -133,7 +133,9 @@ def mutual_information(table: Array) -> Sample:
     whole = entropy + (table.shape[0] - 1) / (2 * n)
     value = min(max(corrected / whole, 0.0), 1.0)
     # The influence of a record on I / H, and its variance.
-    influence = (logs - information) / entropy - information / entropy**2 * (-np.log(group) - entropy)
+    influence = (logs - information) / entropy - information / entropy**2 * (
+        -np.log(group) - entropy
+    )
     variance = float((joint * influence**2).sum()) / n
     df = (table.shape[0] - 1) * (table.shape[1] - 1)
 
@@ -187,7 +189,9 @@ def _in_bins(table: Array) -> Array:
     n = total.sum()
     bins = int(min(_MOST_BINS, max(2, n // (_LEAST_IN_A_CELL * len(table)))))
     place = np.minimum((np.cumsum(total) - total / 2) / max(n, 1) * bins, bins - 1).astype(np.int64)
-    return np.stack([np.bincount(place, row, minlength=bins) for row in table])
+    out = np.zeros((len(table), bins))
+    np.add.at(out.T, place, table.T)
+    return out
 
 
 def _without_rare(table: Array) -> Array:

@@ -135,9 +135,9 @@ def _skew(row: Row) -> Sample:
 
 
 def _ndkl(rows: Mapping[Slice, Row]) -> Sample:
-    """Return the mean over the lists; in a random order it is above 0, the more the shorter they are.
+    """Return the mean over the lists.
 
-    The first place alone holds one group only, so that 0 is reached by ties and nothing else.
+    The first place holds one group only: a random order is above 0 too, most in short lists.
     """
     where, row = next(iter(rows.items()))
     names = ndkl_columns(where.attributes)

@@ -15,6 +15,8 @@ from auditor.metrics.metric import METRICS, Metric, add_metric
 from auditor.metrics.row import Row
 from auditor.metrics.samples import Absent, Average, Census, Proportion, Sample, Transformed
 from auditor.stats import CLASSES, CONFUSION, WEIGHTED
+from auditor.stats.ranks import RANKS
+from auditor.stats.regression import REGRESSION
 
 __all__ = ["BINARY_METRICS", "EXTREMES"]
 
@@ -73,7 +75,7 @@ def _count(row: Row) -> Sample:
 add_metric(
     Metric(
         "count", "Records", high=None,
-        readers={CONFUSION: _count, WEIGHTED: _count, CLASSES: _count},
+        readers=dict.fromkeys((CONFUSION, WEIGHTED, CLASSES, REGRESSION, RANKS), _count),
         formula="number of records", source="counted",
     ),
     compared=False,

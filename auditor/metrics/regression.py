@@ -50,8 +50,11 @@ def _unbounded(
     value: float, n: float, *, low: float | None = None, high: float | None = None
 ) -> Projected:
     """Return a number of records that do not vary: nothing says how far another would be off."""
-    bounds = (-math.inf if low is None else low, math.inf if high is None else high)
-    return Projected(value, n, "no-spread", lambda confidence, factor: bounds)
+
+    def bounds(_confidence: float, _factor: float) -> tuple[float, float]:
+        return -math.inf if low is None else low, math.inf if high is None else high
+
+    return Projected(value, n, "no-spread", bounds)
 
 
 def _root(row: Row) -> Sample:

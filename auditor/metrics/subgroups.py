@@ -21,16 +21,20 @@ from auditor.metrics.samples import Absent, Projected, Proportion, Sample
 from auditor.metrics.simultaneous import difference_limits, guarded_limits
 
 __all__ = [
+    "SUBGROUP",
     "SUBGROUPS",
     "SUBGROUP_COLUMNS",
     "ErrorSums",
     "Weighting",
     "cell_columns",
     "error_difference",
+    "error_sums",
     "worst_calibration",
 ]
 
 SUBGROUPS = "subgroup-errors"
+SUBGROUP = "subgroup"
+"""The attribute of which the discovered conjunctions are the levels."""
 
 SUBGROUP_COLUMNS = ("records", "judged", "errors", "discovery:judged", "discovery:errors")
 """Records of the confirmation half, those with label and prediction, their errors; the same of the
@@ -73,7 +77,7 @@ def error_difference(
     Each interval has the level 1 − (1 − confidence)/tests (Bonferroni). Errors of 0 and 1
     (``binary``): Newcombe's hybrid, out of exact limits where counts are too small for Wilson's so
     far out (:func:`~auditor.metrics.simultaneous.difference_limits`); other errors: normal, with
-    Welch's standard error √(s₁²/n₁ + s₂²/n₂), and cut to −∞ … ∞ where a side has one record. No
+    Welch's standard error √(s₁²/n₁ + s₂²/n₂), and without bounds where a side has one record. No
     records on a side give the reason.
 
     >>> a, b = ErrorSums(1795, 805, 805), ErrorSums(1488, 349, 349)
@@ -165,6 +169,12 @@ def cell_columns(bins: int) -> tuple[str, ...]:
     )
 
 
+def error_sums(row: Row) -> ErrorSums:
+    """Read the errors, each 0 or 1, of the confirmation half."""
+    errors = row.column("errors")
+    return ErrorSums(int(row.column("judged")), errors, errors)
+
+
 def _binary_limits(
     inside: ErrorSums, outside: ErrorSums, level: float, *, guarded: bool, factor: float = 1.0
 ) -> tuple[float, float]:
@@ -186,19 +196,14 @@ def _welch_limits(inside: ErrorSums, outside: ErrorSums, level: float) -> tuple[
     return value - half, value + half
 
 
-def _sums(row: Row) -> ErrorSums:
-    errors = row.column("errors")
-    return ErrorSums(int(row.column("judged")), errors, errors)
-
-
 def _rate(row: Row) -> Sample:
-    sums = _sums(row)
+    sums = error_sums(row)
     return Proportion(sums.total, sums.n) if sums.n else Absent("no records with a prediction")
 
 
 def _difference(ours: Row, theirs: Row) -> Sample:
     """Read the difference to the rest; two subgroups may share records and are not compared."""
-    inside, outside = _sums(ours), _sums(theirs)
+    inside, outside = error_sums(ours), error_sums(theirs)
     whole = ours.everybody[ours.columns.index("records")]
     if ours.column("records") + theirs.column("records") != whole:
         return Absent("subgroups may share records, so each is compared with the rest only")

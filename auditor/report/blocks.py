@@ -19,6 +19,12 @@ from auditor.report.text import metric_name, shown, stage_text
 __all__ = ["Block", "check_title", "make_blocks", "rows_that_fit"]
 
 _MOST_ROWS = (200, 120, 80, 60, 40, 30, 20, 12, 8, 5, 3)
+_FIRST = ("bias.group-metrics", "bias.class-metrics", "bias.regression", "bias.ranking")
+_MAIN = (
+    "base_rate", "selection_rate", "true_positive_rate", "false_positive_rate", "precision",
+    "accuracy", "auc", "expected_calibration_error", "impact_ratio", "mean_error",
+    "mean_absolute_error", "r2_score", "exposure", "balanced_accuracy", "mean_loss",
+)  # fmt: skip
 _ROWS_IN_ALL = 1_300
 """So many rows of panels keep a report of any number of findings near a megabyte."""
 
@@ -42,6 +48,17 @@ class Block:
     matrices: tuple[Matrix, ...]
 
     @property
+    def main_panels(self) -> tuple[Panel, ...]:
+        """The panels that are open: the main metrics, or all where there are few."""
+        return tuple(p for p in self.panels if p not in self.other_panels)
+
+    @property
+    def other_panels(self) -> tuple[Panel, ...]:
+        """The panels that are folded away: further measures of the same predictions."""
+        others = tuple(p for p in self.panels if p.metric not in _MAIN and p.parameter is None)
+        return others if len(self.panels) > 8 else ()
+
+    @property
     def topic(self) -> str:
         """The section of the report in which it stands: the namespace of the check."""
         return self.check.partition(".")[0]
@@ -63,7 +80,7 @@ def make_blocks(
     for index, finding in enumerate(findings):
         grouped.setdefault((finding.stage, finding.check), []).append((index, finding))
     most_rows = rows_that_fit(findings)
-    ordered = sorted(grouped, key=lambda key: -key[0].order)
+    ordered = sorted(grouped, key=lambda key: (-key[0].order, key[1] not in _FIRST))
     blocks = [
         _block(
             f"b{number}",

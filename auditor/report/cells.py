@@ -21,14 +21,36 @@ Located = tuple[int, Finding]
 _SIZABLE = 30
 
 _METHODS = {
+    "all-pairs": "all pairs",
+    "bias-corrected-parametric-bootstrap": "bias-corrected, parametric bootstrap",
+    "boyd": "normal, by positives (Boyd)",
     "census": "counted in full",
     "delong": "DeLong",
     "delong-binned": "DeLong, binned scores",
+    "delta": "delta method",
+    "double-corrected-bootstrap": "double-corrected bootstrap",
+    "fisher-exact": "Fisher exact",
+    "gaussian-bridge": "noise of Gaussian bridges",
+    "gaussian-noise": "Gaussian noise of the bins",
+    "logistic-binned": "logistic fit, binned scores",
+    "logistic-exact": "logistic fit",
     "katz": "Katz",
     "miettinen-nurminen": "Miettinen–Nurminen score",
     "newcombe": "Newcombe",
     "normal": "normal approximation",
+    "simultaneous-box": "simultaneous bounds of the groups",
     "wilson": "Wilson score",
+    "wilson-f1": "Wilson score of TP / (TP + FP + FN)",
+    "wilson-odds": "Wilson score of the odds",
+    "wilson-quantile": "Wilson score, inverted",
+}
+
+_ENDINGS = {
+    "-all-pairs-bonferroni": "all pairs together (Bonferroni)",
+    "-all-pairs-tukey": "all pairs together (Tukey)",
+    "-with-the-best": "with the best of the others (Hsu)",
+    "-weighted": "design-based, weighted",
+    "-clustered": "design-based, clustered",
 }
 
 
@@ -154,9 +176,12 @@ def method_text(method: str) -> str:
     >>> method_text("newcombe-all-pairs-bonferroni")
     'Newcombe, all pairs together (Bonferroni)'
     """
-    base, _, rest = method.partition("-all-pairs-bonferroni")
-    name = _METHODS.get(base, shown(base))
-    return f"{name}, all pairs together (Bonferroni)" if rest or base != method else name
+    for ending, words in _ENDINGS.items():
+        if method.endswith(ending):
+            return f"{method_text(method.removesuffix(ending))}, {words}"
+    if method.startswith("mover-"):
+        return f"{method_text(method.removeprefix('mover-'))}, recovered variance"
+    return _METHODS.get(method, shown(method))
 
 
 def root_of(metric: str) -> tuple[str, str]:

@@ -33,6 +33,13 @@ class Gap:
     rows: tuple[GapRow, ...]
     evidence: tuple[str, ...]
 
+    @property
+    def named(self) -> bool:
+        """Whether the field has a name for it, or a policy judges it; others are folded away."""
+        base, _ = metric_name(self.metric)
+        known = METRICS.get(base) if base in METRICS else None
+        return known is None or known.over_groups or self.column.region is not None
+
 
 def make_gaps(
     findings: Iterable[Located], *, prefix: str, regions: Mapping[str, Region] | None = None

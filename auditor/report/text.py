@@ -57,6 +57,10 @@ def metric_name(metric: str) -> tuple[str, str | None]:
     return (base, rest.removesuffix("]")) if bracket else (metric, None)
 
 
+_NAMES = {"Brier", "F1", "KS", "Kolmogorov–Smirnov", "Matthews", "R", "R²", "ROC", "Wasserstein"}
+"""What keeps its capital letter inside a title."""
+
+
 def metric_title(metric: str) -> str:
     """Return the title of a metric, and its id in words where a plug-in's metric is not there.
 
@@ -103,6 +107,8 @@ def stage_text(stage: Stage | str) -> str:
 
 def _comparison_title(operation: str, component: str) -> str:
     name = component if component.isupper() else component[:1].lower() + component[1:]
+    if component.split(" ")[0].rstrip("²") in _NAMES:
+        name = component
     plural = f"{name}s" if name.endswith("rate") else name
     return f"{operation.capitalize()} {'in' if operation == 'difference' else 'of'} {plural}"
 

@@ -19,31 +19,43 @@ def first_difference(ours: Any, theirs: Any, path: str = "") -> str | None:
     >>> first_difference({"a": 1}, {"a": 2})
     'a: recorded 1, computed again 2'
     """
-    if _number(ours) and _number(theirs):
-        if math.isclose(ours, theirs, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE):
-            return None
-    elif isinstance(ours, dict) and isinstance(theirs, dict):
+    found = _difference(ours, theirs)
+    if found is None:
+        return None
+    *steps, what = found
+    return f"{(path + ''.join(reversed(steps))).removeprefix('.')}: {what}"
+
+
+def _difference(ours: Any, theirs: Any) -> list[str] | None:
+    """Return what differs and the steps to it, the outermost last."""
+    kind = type(ours)
+    if kind is type(theirs) and kind in (str, int, bool, float, type(None)) and ours == theirs:
+        return None
+    if isinstance(ours, dict) and isinstance(theirs, dict):
         for key in sorted(ours.keys() | theirs.keys()):
-            place = f"{path}.{key}" if path else str(key)
             if key not in ours:
-                return f"{place}: not recorded, computed again {theirs[key]!r}"
-            if key not in theirs:
-                return f"{place}: recorded {ours[key]!r}, not computed again"
-            found = first_difference(ours[key], theirs[key], place)
+                found = [f"not recorded, computed again {theirs[key]!r}"]
+            elif key not in theirs:
+                found = [f"recorded {ours[key]!r}, not computed again"]
+            else:
+                found = _difference(ours[key], theirs[key])
             if found:
-                return found
+                what = found.pop()
+                return [*found, f".{key}", what]
         return None
-    elif isinstance(ours, list) and isinstance(theirs, list):
+    if isinstance(ours, list) and isinstance(theirs, list):
         if len(ours) != len(theirs):
-            return f"{path}: recorded {len(ours)}, computed again {len(theirs)}"
+            return [f"recorded {len(ours)}, computed again {len(theirs)}"]
         for index, (a, b) in enumerate(zip(ours, theirs, strict=True)):
-            found = first_difference(a, b, f"{path}[{index}]")
+            found = _difference(a, b)
             if found:
-                return found
+                what = found.pop()
+                return [*found, f"[{index}]", what]
         return None
-    elif ours == theirs and isinstance(ours, bool) == isinstance(theirs, bool):
-        return None
-    return f"{path}: recorded {ours!r}, computed again {theirs!r}"
+    close = _number(ours) and _number(theirs) and math.isclose(
+        ours, theirs, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE
+    )  # fmt: skip
+    return None if close else [f"recorded {ours!r}, computed again {theirs!r}"]
 
 
 def _number(value: Any) -> bool:

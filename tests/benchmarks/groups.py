@@ -146,7 +146,9 @@ def aequitas_groups(rows: int) -> Row:
     except ImportError as error:
         return {**row, "reason": f"{error.name or 'aequitas'} is not installed"}
     frame = population(rows, 50)
-    table = pd.DataFrame({"group": frame.group.astype(object), "label_value": frame.y, "score": frame.p})
+    table = pd.DataFrame(
+        {"group": frame.group.astype(object), "label_value": frame.y, "score": frame.p}
+    )
 
     def theirs() -> Any:
         return Group().get_crosstabs(table, attr_cols=["group"])

@@ -196,6 +196,13 @@ MEMORY: dict[str, tuple[Callable[[], Any], str]] = {
     "mixed types": (
         lambda: pd.DataFrame({"a": [1, "x"]}, dtype=object),
         "mine: a column mixes types .*column a .*; one type for each column"),
+    "a mapping of nothing": (dict, "the table has no columns"),
+    "columns of unequal length": (
+        lambda: {"a": [1, 2], "b": [1]}, "mine: column 'b' has 1 values; 2, as 'a' has"),
+    "a column of two dimensions": (
+        lambda: {"a": np.zeros((2, 2))}, "column 'a' cannot be read .*; values of one type"),
+    "a column that is a number": (lambda: {"a": 3}, "column 'a' cannot be read"),
+    "a column of mixed types": (lambda: {"a": [1, "x"]}, "column 'a' cannot be read"),
     "objects": (lambda: pd.DataFrame({"a": [object()]}), "a column mixes types"),
 }  # fmt: skip
 
@@ -205,6 +212,12 @@ def test_an_object_that_is_no_table_is_one_clear_error(what: str) -> None:
     make, message = MEMORY[what]
     with pytest.raises(InputError, match=message):
         open_table(make(), name="mine")
+
+
+def test_a_query_draws_nothing_on_standard_output() -> None:
+    table = open_table(pd.DataFrame({"a": [1]}))
+    assert not table.scalar("select current_setting('enable_progress_bar')")
+    assert table.scalar("select current_setting('temp_directory')") == ""
 
 
 def test_a_table_is_opened_once() -> None:

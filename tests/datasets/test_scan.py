@@ -159,6 +159,19 @@ SOURCES: dict[str, Make] = {
         }
     ),
     "polars-like": lambda f, _: Polars(f),
+    "mapping-of-lists": lambda f, _: {
+        name: f[name].astype(object).where(f[name].notna(), None).tolist() for name in f
+    },
+    "mapping-of-arrays": lambda f, _: {name: f[name].to_numpy() for name in f},
+    "mapping-of-tensors": lambda f, _: {
+        name: f[name] if name in ROLES.sensitive else torch.tensor(f[name].to_numpy())
+        for name in f
+    },
+    "mapping-of-masked-arrays": lambda f, _: {
+        name: f[name] if name in ROLES.sensitive
+        else np.ma.masked_array(np.nan_to_num(f[name]), f[name].isna())
+        for name in f
+    },
 }  # fmt: skip
 
 
@@ -244,6 +257,14 @@ def test_many_scores_are_binned_as_they_are_in_memory(ends: list[float], seed: i
     codes = np.zeros((len(scores), 0), np.int32)
     counted = score_counts(groups, codes, labels, scores, context=scanned.context)
     assert scanned == counted
+
+
+def test_a_tensor_of_any_precision_is_a_column() -> None:
+    half = torch.tensor([0.25, 0.5, 0.75], dtype=torch.bfloat16, requires_grad=True)
+    table = open_table({"p": half, "y": torch.tensor([True, False, True])})
+    assert table.query("select p, y from data").to_pydict() == {
+        "p": [0.25, 0.5, 0.75], "y": [True, False, True],
+    }  # fmt: skip
 
 
 def test_without_a_target_every_label_is_missing(frame: pd.DataFrame) -> None:

@@ -13,8 +13,8 @@ from statsmodels.stats.contingency_tables import StratifiedTable
 from auditor.evidence import Estimate, Slice
 from auditor.metrics import Absent, disaggregate
 from auditor.metrics.conditional import CONDITIONAL, reversal
-from auditor.metrics.slices import pair_sample
 from auditor.metrics.samples import Projected, scaled
+from auditor.metrics.slices import pair_sample
 from auditor.stats import Attribute, Groups, SliceTable, strata_counts
 
 GROUPS = Groups.declare([Attribute(name="sex", levels=("F", "M"))])

@@ -32,7 +32,10 @@ def sums(true: Any, predicted: Any, sex: Any = None, **options: Any) -> SliceTab
     return regression_sums(GROUPS, codes, true, predicted, **options)
 
 
-def measure(name: str, table: Any, where: Slice = Slice()) -> Any:
+EVERYBODY = Slice()
+
+
+def measure(name: str, table: Any, where: Slice = EVERYBODY) -> Any:
     family = tuple(where)
     return estimate(slice_samples(name, table, family).samples[where], confidence=0.95)
 

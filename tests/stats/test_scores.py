@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,32 @@ def test_positions_rise_with_the_score_and_stay_on_the_grid(scores: list[float],
     assert (np.diff(places) >= 0).all()
     assert places[0] == 0
     assert places[-1] == bins - 1
+
+
+def test_other_histograms_are_score_counts_of_another_kind() -> None:
+    counts = count([("F", "A", 1, 0.25), ("M", "B", 0, 7.0)], EXACT)
+    other = replace(counts, kind="residual-counts")
+    assert other != counts
+    assert read_statistic(other.to_json(), where="e") == other
+    assert ScoreCounts.zero(GROUPS, EXACT, kind="residual-counts").merge(other) == other
+    with pytest.raises(InputError, match="cannot be merged"):
+        counts.merge(other)
+
+
+def test_a_grid_of_very_many_values_counts_every_score() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.random(40_000)
+    groups = Groups.declare([Attribute(name="sex", levels=("F", "M"))])
+    codes = rng.integers(0, 2, (scores.size, 1)).astype(np.int32)
+    labels = rng.integers(0, 2, scores.size)
+    grid = ScoreGrid(values=np.sort(scores))
+    assert grid == ScoreGrid(values=tuple(sorted(scores.tolist())))
+    assert len({grid, ScoreGrid(values=np.sort(scores)), ScoreGrid()}) == 2
+    assert np.array_equal(np.sort(scores)[grid.position(scores)], scores)
+    counts = score_counts(groups, codes, labels, scores, grid=grid)
+    expected = np.bincount(labels[np.argsort(scores)] + 2 * np.arange(scores.size))
+    assert np.array_equal(counts.by_label(0).ravel()[: expected.size], expected)
+    assert grid.to_json()["values"] == sorted(scores.tolist())
 
 
 def test_negative_zero_is_zero() -> None:

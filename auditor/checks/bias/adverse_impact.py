@@ -100,7 +100,7 @@ class AdverseImpact(Check):
             counts = scan_confusion(table, groups, roles, context=settings)
         return [self._settled(counts, roles.unfavourable)]
 
-    def _settled(self, counts: SliceTable, unfavourable: bool) -> SliceTable:  # noqa: FBT001
+    def _settled(self, counts: SliceTable, unfavourable: bool) -> SliceTable:
         """Write into the statistic what its ratios depend on, so that rules judge the same."""
         settings: dict[str, Any] = {"unfavourable": True} if unfavourable else {}
         if self.unknown:
@@ -114,43 +114,37 @@ class AdverseImpact(Check):
     def derive(self, evidence: Sequence[Evidence], stage: Stage) -> list[Finding]:
         """Derive rates, ratios and tests from counts, and the agreement of totals."""
         findings: list[Finding] = []
-        kinds = {item.statistic.kind for item in evidence}
         for item in evidence:
-            statistic = item.statistic
-            assert isinstance(statistic, SliceTable)
-            families = chosen_families(statistic.groups, self.sensitive, self.intersections)
-            if statistic.kind == MARGINAL_TOTALS:
-                measured = disaggregate(
-                    (), statistic, extremes=RECONCILED, families=families,
-                    confidence=self.confidence,
-                )  # fmt: skip
-            else:
-                names = ("favourable_rate", *(("scoring_rate",) if "median" in statistic.context else ()))
-                measured = disaggregate(
-                    names, statistic, families=families, confidence=self.confidence
-                )
-                for family in families:
-                    if family:
-                        measured += adverse_impact(
-                            statistic, family, reference=self.reference,
-                            confidence=self.confidence,
-                        )  # fmt: skip
-                if not any(families):
-                    measured += [
-                        (name, Slice(), None, None, Absent("no groups to compare"))
-                        for name in ("impact_ratio", *AGAINST_THE_MOST_SELECTED)
-                    ]
-                measured = _named(measured, statistic.context)
-                if "median" not in statistic.context:
-                    why = Absent("predictions were given, so no scores are compared with a median")
-                    findings += self.place(
-                        [("scoring_rate", Slice(), None, None, why)], stage, [item.digest]
-                    )
+            measured = self._measured(item.statistic)
             findings += self.place(measured, stage, [item.digest])
-        if MARGINAL_TOTALS not in kinds:
+        if MARGINAL_TOTALS not in {item.statistic.kind for item in evidence}:
             why = Absent("the table holds records, so its totals agree")
             findings += self.place([(m, Slice(), None, None, why) for m in RECONCILED], stage, [])
         return findings
+
+    def _measured(self, statistic: Statistic) -> list[Measured]:
+        assert isinstance(statistic, SliceTable)
+        families = chosen_families(statistic.groups, self.sensitive, self.intersections)
+        if statistic.kind == MARGINAL_TOTALS:
+            return disaggregate(
+                (), statistic, extremes=RECONCILED, families=families, confidence=self.confidence
+            )
+        scored = "median" in statistic.context
+        names = ("favourable_rate", "scoring_rate") if scored else ("favourable_rate",)
+        measured = disaggregate(names, statistic, families=families, confidence=self.confidence)
+        if not scored:
+            why = Absent("predictions were given, so no scores are compared with a median")
+            measured.append(("scoring_rate", Slice(), None, None, why))
+        for family in families:
+            if family:
+                measured += adverse_impact(
+                    statistic, family, reference=self.reference, confidence=self.confidence
+                )
+        if not any(families):
+            why = Absent("no groups to compare")
+            compared = ("impact_ratio", *AGAINST_THE_MOST_SELECTED)
+            measured += [(name, Slice(), None, None, why) for name in compared]
+        return _named(measured, statistic.context)
 
 
 def _named(measured: Sequence[Measured], context: Mapping[str, Any]) -> list[Measured]:
@@ -159,7 +153,7 @@ def _named(measured: Sequence[Measured], context: Mapping[str, Any]) -> list[Mea
         return list(measured)
     return [
         (metric, where, reference, over, outcome.model_copy(
-            update={"method": f"{outcome.method}-of-not-selected"}
+            update={"method": f"{outcome.method}-of-not-being-selected"}
         ) if isinstance(outcome, Estimate) and metric != "scoring_rate" else outcome)
         for metric, where, reference, over, outcome in measured
     ]  # fmt: skip

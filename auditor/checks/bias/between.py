@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from auditor.checks.bias.families import MOST_SLICES
 from auditor.evidence import Slice
 from auditor.metrics import (
     METRICS,
@@ -31,23 +32,32 @@ def disaggregate_between(
     reference: Reference,
     confidence: float,
     extremes: Sequence[str] = (),
+    between: Sequence[str] | None = None,
 ) -> list[Measured]:
-    """Measure the metrics, and for families of up to 40 groups their largest gaps as well.
+    """Measure the metrics, and for attributes of up to 40 groups their largest gaps as well.
 
-    What is left out is named once a metric and family, with the reason.
+    ``between`` are the metrics whose gaps are given, all of them by default; ``extremes`` are those
+    of families of up to 1,000 groups. What is left out is named once a metric and family, with
+    the reason.
     """
+    wanted = names if between is None else between
     occupied = {f: int((records_by_slice(statistic, f) > 0).sum()) for f in families}
     out: list[Measured] = []
-    for fits in (True, False):
-        some = [f for f in families if (occupied[f] <= MOST_GROUPS) == fits]
+    for least, most in ((0, MOST_GROUPS), (MOST_GROUPS, MOST_SLICES), (MOST_SLICES, None)):
+        some = [f for f in families if least < max(occupied[f], 1) and (
+            most is None or occupied[f] <= most)]  # fmt: skip
         out += disaggregate(
-            names, statistic, extremes=extremes, families=some, reference=reference,
-            confidence=confidence, between=names if fits else (),
+            names, statistic, extremes=() if most is None else extremes, families=some,
+            reference=reference, confidence=confidence,
+            between=wanted if most == MOST_GROUPS else (),
         )  # fmt: skip
     for family, groups in occupied.items():
-        if groups > MOST_GROUPS:
+        if len(family) == 1 and groups > MOST_GROUPS:
             why = f"{groups:,} groups: beyond {MOST_GROUPS} not all pairs are compared"
-            out += [(name, Slice(), None, family, Absent(why)) for name in _gaps(names)]
+            out += [(name, Slice(), None, family, Absent(why)) for name in _gaps(wanted)]
+        if family and groups > MOST_SLICES:
+            why = f"{groups:,} groups: beyond {MOST_SLICES:,} not all pairs are compared"
+            out += [(name, Slice(), None, family, Absent(why)) for name in extremes]
     return out
 
 

@@ -7,12 +7,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from auditor.checks.bias.between import disaggregate_between
 from auditor.checks.bias.families import chosen_families, listed
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
 from auditor.datasets import scan_classes
 from auditor.evidence import Finding, Stage
-from auditor.metrics import disaggregate, with_parameter
+from auditor.metrics import with_parameter
 from auditor.metrics.multiclass import AVERAGED_METRICS
 from auditor.metrics.rates import BINARY_METRICS
 from auditor.stats import CLASSES, Statistic
@@ -67,9 +68,9 @@ class ClassMetrics(Check):
                 ),
             ]  # fmt: skip
             measured = listed(
-                lambda names, families, item=item: disaggregate(
+                lambda names, families, item=item: disaggregate_between(
                     names, item.statistic, families=families, reference=self.reference,
-                    confidence=self.confidence, between=names,
+                    confidence=self.confidence,
                 ),
                 names,
                 item.statistic,

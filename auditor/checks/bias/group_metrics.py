@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from auditor.checks.bias.between import disaggregate_between
 from auditor.checks.bias.families import chosen_families, listed
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
@@ -20,7 +21,7 @@ from auditor.datasets import (
     scan_weighted_scores,
 )
 from auditor.evidence import Finding, Slice, Stage
-from auditor.metrics import Absent, disaggregate, with_parameter
+from auditor.metrics import Absent, with_parameter
 from auditor.metrics.between_groups import BETWEEN_GROUPS
 from auditor.metrics.inequality import INEQUALITY_OF_SLICES, INEQUALITY_OVER_GROUPS
 from auditor.metrics.rates import BINARY_METRICS, EXTREMES
@@ -33,6 +34,11 @@ __all__ = ["GroupMetrics"]
 _COUNTED = (CONFUSION, WEIGHTED, SCORES, SCORE_SUMS)
 _OF_SCORES = ("auc", "bpsn_auc", "bnsp_auc", *SCORE_METRICS)
 _RATES = (*BINARY_METRICS, *INEQUALITY_OF_SLICES)
+_AT_A_LOOK = (
+    "count", "base_rate", "selection_rate", "true_positive_rate", "false_positive_rate",
+    "true_negative_rate", "false_negative_rate", "precision", "accuracy", "f1_score", "auc",
+    *SCORE_MEANS,
+)  # fmt: skip
 _OVER = (*EXTREMES, *INEQUALITY_OVER_GROUPS, *BETWEEN_GROUPS)
 
 
@@ -42,7 +48,7 @@ class GroupMetrics(Check):
 
     ``sensitive`` and ``intersections`` narrow the declared groups; ``reference`` is the group
     against which differences and ratios are taken. ``metrics_of`` names the metrics of slices, in
-    place of all of them.
+    place of all of them; without it a look during training keeps to the main ones.
     """
 
     id: ClassVar[str] = "bias.group-metrics"
@@ -92,17 +98,17 @@ class GroupMetrics(Check):
         """Derive rates and disparities from confusion counts, the rest from counts of scores."""
         findings: list[Finding] = []
         for item in evidence:
-            names = self._names(item.statistic)
+            names = self._names(item.statistic, stage)
             labels = item.statistic.kind in (CONFUSION, WEIGHTED)
             measured = listed(
-                lambda names, families, item=item, labels=labels: disaggregate(
+                lambda names, families, item=item, labels=labels: disaggregate_between(
                     names,
                     item.statistic,
                     extremes=_over_groups(item.statistic, stage) if labels else (),
                     families=families,
                     reference=self.reference,
                     confidence=self.confidence,
-                    between=() if stage is Stage.TRAINING else names,
+                    between=() if stage is Stage.TRAINING else None,
                 ),
                 names,
                 item.statistic,
@@ -115,7 +121,7 @@ class GroupMetrics(Check):
             findings += self.place(measured, stage, [item.digest])
         return findings + self._missing(evidence, stage)
 
-    def _names(self, statistic: Statistic) -> tuple[str, ...]:
+    def _names(self, statistic: Statistic, stage: Stage) -> tuple[str, ...]:
         if statistic.kind == SCORE_SUMS:
             names: tuple[str, ...] = SCORE_MEANS
         elif statistic.kind == SCORES:
@@ -127,9 +133,10 @@ class GroupMetrics(Check):
             names = BINARY_METRICS
         else:
             names = _RATES
-        if self.metrics_of is None:
-            return names
-        return tuple(n for n in names if n.partition("[")[0] in self.metrics_of)
+        wanted = self.metrics_of
+        if wanted is None and stage is Stage.TRAINING:
+            wanted = _AT_A_LOOK
+        return tuple(n for n in names if wanted is None or n.partition("[")[0] in wanted)
 
     def _missing(self, evidence: Sequence[Evidence], stage: Stage) -> list[Finding]:
         """Name what could not be measured at all, once each, with the reason."""

@@ -9,8 +9,9 @@ from auditor.checks.check import Check, Evidence, NotMeasurable, register
 from auditor.checks.subject import Subject
 from auditor.datasets import scan_missing
 from auditor.evidence import Finding, Stage
-from auditor.metrics import disaggregate
-from auditor.stats import Statistic
+from auditor.metrics import Measured, disaggregate
+from auditor.metrics.census import with_sampling
+from auditor.stats import Family, Statistic
 
 __all__ = ["MissingValues"]
 
@@ -20,7 +21,8 @@ class MissingValues(Check):
     """The share of missing values of every column of the training data, by group.
 
     Columns without any missing value are summed up in one finding for everybody each; the others
-    are shown by group. ``columns`` narrows the columns.
+    are shown by group, with the comparisons of groups. Shares are exact for this table; the intervals
+    that they have as those of a sample stand in ``also``. ``columns`` narrows the columns.
     """
 
     id: ClassVar[str] = "provenance.missing-values"
@@ -46,16 +48,16 @@ class MissingValues(Check):
             statistic = item.statistic
             families = statistic.groups.families
             for column in statistic.columns[1:]:  # type: ignore[union-attr]
-                everybody = disaggregate(
-                    [f"missing_rate[{column}]"], statistic, families=families[:1],
-                    confidence=self.confidence,
-                )  # fmt: skip
-                single = [family for family in families if len(family) == 1]
-                outcome = everybody[0][-1]
-                if getattr(outcome, "value", 0):
-                    everybody += disaggregate(
-                        [f"missing_rate[{column}]"], statistic, families=single,
-                        confidence=self.confidence,
-                    )  # fmt: skip
-                findings += self.place(everybody, stage, [item.digest])
+                name = f"missing_rate[{column}]"
+                measured = self._measured(name, statistic, families[0])
+                if getattr(measured[0][-1], "value", 0):
+                    for family in families:
+                        if len(family) == 1:
+                            measured += self._measured(name, statistic, family)
+                findings += self.place(measured, stage, [item.digest])
         return findings
+
+    def _measured(self, name: str, statistic: Statistic, family: Family) -> list[Measured]:
+        """Measure one family; the shares are exact, and have their intervals as samples beside."""
+        found = disaggregate([name], statistic, families=[family], confidence=self.confidence)
+        return with_sampling(found, statistic, family, confidence=self.confidence)
