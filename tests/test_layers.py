@@ -75,4 +75,5 @@ def test_a_statistic_is_read_and_judged_without_machine_learning() -> None:
         "check = CHECKS.get('bias.group-metrics')()\n"
         "assert check.derive([Evidence('sha256:0', counts)], Stage.EVALUATION)"
     )
-    assert loaded & (HEAVY | TABLES) == set()
+    # scipy.special gives the exact intervals of small groups, when they are asked for.
+    assert loaded & (HEAVY | TABLES - {"scipy"}) == set()

@@ -12,6 +12,7 @@ from auditor.checks.bias import (
     ranking,
     regression,
     representation,
+    subgroups,
     training_loss,
     unknown,
 )
@@ -40,6 +41,7 @@ BUILT_IN = (
     ranking,
     regression,
     representation,
+    subgroups,
     training_loss,
     unknown,
     attributions,

@@ -18,7 +18,7 @@ from auditor.stats.proxies import proxy_add, proxy_zero
 
 __all__ = ["scan_together"]
 
-_MOST_ROWS = 50_000
+_MOST_ROWS = 20_000
 _FOLDS = 3
 _MOST_CATEGORIES = 254  # what the histograms of scikit-learn hold
 
@@ -36,7 +36,7 @@ def scan_together(
     """Count the ranks of out-of-fold scores for every group of every attribute.
 
     Gradient-boosted trees (scikit-learn's ``HistGradientBoostingClassifier``) are fitted to all
-    features, three folds, on up to 50,000 rows drawn by ``seed``; each record is scored by the
+    features, three folds, on up to 20,000 rows drawn by ``seed``; each record is scored by the
     model that has not seen it. Groups of fewer than ``least`` drawn records take no part.
 
     Raises :class:`MissingExtraError` without scikit-learn.
@@ -102,6 +102,7 @@ def _out_of_fold(
     """Return the scores of each record for each level, shape ``[rows, levels]``."""
     try:
         from sklearn.ensemble import HistGradientBoostingClassifier
+        from threadpoolctl import threadpool_limits
     except ImportError:
         raise MissingExtraError(
             "scikit-learn is needed to predict from all features",
@@ -116,11 +117,12 @@ def _out_of_fold(
     scores = np.zeros((y.size, levels.size))
     for k in range(_FOLDS):
         model: Any = made(
-            max_iter=60, max_leaf_nodes=15, early_stopping=False, random_state=seed,
+            max_iter=30, learning_rate=0.2, max_leaf_nodes=15, early_stopping=False, random_state=seed,
             categorical_features=categorical,
         )  # fmt: skip
-        model.fit(x[fold != k], y[fold != k])
-        found = np.asarray(model.predict_proba(x[fold == k]), np.float64)
+        with threadpool_limits(1):  # small trees: threads wait for each other more than they work
+            model.fit(x[fold != k], y[fold != k])
+            found = np.asarray(model.predict_proba(x[fold == k]), np.float64)
         scores[fold == k] = found[:, np.searchsorted(model.classes_, levels)]
     return scores
 

@@ -59,7 +59,7 @@ def scan_counts(
         mine = rows.of(sources[family])
         numbers = kept.family_codes(rows.codes[mine], family)
         for column, cell in enumerate((_SELECTED, _REJECTED)):
-            np.add.at(values, (numbers, cell), rows.persons[mine, column])
+            np.add.at(values[:, cell], numbers, rows.persons[mine, column])
     if bool(np.all(values == np.floor(values))):
         values = values.astype(np.int64)
     published = [list(family) for family in rows.published if family in families]

@@ -49,7 +49,9 @@ def evaluate(candidates: Candidates, counter: Counter, *, least: int) -> Iterato
     feature = literals.features[last]
     order = np.lexsort((feature, position))
     bounds = np.searchsorted(position[order], np.arange(used.size + 1))
-    for begin, end in blocks(parents.sizes):
+    # The rows of a slice are sought among those of its rarest value.
+    sought = np.diff(literals.starts)[parents.literals].min(axis=1)
+    for begin, end in blocks(sought):
         inside = order[bounds[begin] : bounds[end]]
         of, rows = counter.rows(parents.literals[begin:end])
         for f in np.unique(feature[inside]).tolist():

@@ -20,6 +20,7 @@ from auditor.metrics import (
     representation,
     score_means,
     score_quality,
+    subgroups,
     unknown,
 )
 from auditor.metrics.disaggregate import (
@@ -85,6 +86,7 @@ BUILT_IN = (
     representation,
     score_means,
     score_quality,
+    subgroups,
     unknown,
 )
 

@@ -28,7 +28,7 @@ from auditor.stats import CONFUSION, WEIGHTED, Family, SliceTable
 
 __all__ = ["AGAINST_THE_MOST_SELECTED", "MOST_COMPARED", "adverse_impact", "most_selected"]
 
-MOST_COMPARED = 300
+MOST_COMPARED = 200
 """Beyond so many slices of one family nothing is compared: the pairs are their square."""
 
 _KINDS = (CONFUSION, WEIGHTED)

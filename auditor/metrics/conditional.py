@@ -26,6 +26,8 @@ __all__ = ["CONDITIONAL", "reversal"]
 Array = NDArray[np.float64]
 Tables = tuple[Array, Array, Array, Array]
 
+# Rates that are equal by arithmetic differ by rounding.
+_ROUNDING = 1e-12
 _MH = "Mantel and Haenszel (1959)"
 
 
@@ -53,7 +55,7 @@ while overall it is lower by 14.2: the comparison reverses when departments are 
     >>> reversal(-0.1, -0.02) is None
     True
     """
-    if not marginal * conditional < 0:
+    if min(abs(marginal), abs(conditional)) < _ROUNDING or (marginal > 0) == (conditional > 0):
         return None
     words = {True: "higher", False: "lower"}
     return (

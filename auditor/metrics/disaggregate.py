@@ -46,6 +46,7 @@ def disaggregate(
     reference: Reference = "largest",
     confidence: float = 0.95,
     between: Sequence[str] = (),
+    compared: Sequence[str] | None = None,
 ) -> list[Measured]:
     """Measure the named metrics of one statistic for all slices of the families.
 
@@ -59,6 +60,8 @@ def disaggregate(
     between:
         Metrics of one slice whose largest difference and smallest ratio between any two groups
         of a single attribute are given as well.
+    compared:
+        Those of ``names`` whose differences and ratios are given; all by default.
 
     Comparisons are made within each family of attributes. A slice whose attribute is unknown has
     its rates and no comparison; a family with a single group has its comparisons absent, with that
@@ -76,7 +79,7 @@ def disaggregate(
     for family in families if families is not None else statistic.groups.families:
         rows = slice_rows(statistic, family)
         place = _Place(statistic, family, rows, reference, confidence)
-        compared: list[tuple[str, SliceSamples]] = []
+        beside: list[tuple[str, SliceSamples]] = []
         paired: list[str] = []
         for name in names:
             if METRICS.get(split_parameter(name)[0]).pairs:
@@ -99,14 +102,14 @@ def disaggregate(
                 )
                 outcomes |= zip(known, others, strict=True)
             out += [(name, where, None, None, outcome) for where, outcome in outcomes.items()]
-            if family:
-                compared.append((name, samples))
+            if family and (compared is None or name in compared):
+                beside.append((name, samples))
         if not family:
             continue
         for operation in ("difference", "ratio"):
-            out += place.compared(compared, operation)
+            out += place.compared(beside, operation)
             if len(family) == 1:
-                out += place.between([c for c in compared if c[0] in between], operation)
+                out += place.between([c for c in beside if c[0] in between], operation)
         for name in paired:
             out += place.paired(name)
         out += [place.over_groups(name) for name in extremes]

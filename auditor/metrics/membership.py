@@ -73,6 +73,8 @@ class _Side:
         )
         _, records, weight, hard, own, products, bins, sums = np.split(values, cuts)
         mine, not_mine = np.flatnonzero(own > 0), np.flatnonzero(own < 0)
+        if not_mine.size == 1:  # everybody else: all records may be in part
+            records = np.asarray(row.everybody, np.float64)[2 : 2 + _WIDTH]
         return cls(
             records, weight, hard,
             int(mine[0]) if mine.size == 1 else None,

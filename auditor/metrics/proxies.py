@@ -62,7 +62,8 @@ def halves_auc(inside: Array, outside: Array) -> Sample:
     one record of the average share added, so that rare categories say little and none speaks for
     itself. The AUC is the mean of the two halves, each with DeLong's variance.
 
-    >>> halves_auc(np.array([[9.0, 1.0], [9.0, 1.0]]), np.array([[1.0, 9.0], [1.0, 9.0]])).value
+    >>> inside, outside = np.array([[9.0, 1.0], [9.0, 1.0]]), np.array([[1.0, 9.0], [1.0, 9.0]])
+    >>> round(halves_auc(inside, outside).value, 6)
     0.9
     """
     parts: list[Mean] = []
@@ -202,7 +203,7 @@ def _without_rare(table: Array) -> Array:
 
 PROXY_AUC = add_metric(
     Metric(
-        "proxy_auc", "Area under the curve of a feature as a sign of the group", low=0.5,
+        "proxy_auc", "Area under the curve of a feature as a sign of the group",
         ideal=0.5, better="lower", readers={PROXY: _auc}, parameter="feature",
         formula="max(A, 1 − A), A = P(feature of a member > feature of a non-member) + ½ P(equal); "
         "of categories, and of all features together, max(A, ½) of scores that were learned "

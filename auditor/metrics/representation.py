@@ -69,8 +69,9 @@ def total_variation(
         The shares of the population, shape ``[groups]``.
 
     By the triangle inequality |TV(p̂, q) − TV(p, q)| ≤ TV(p̂, p), which in the limit is
-    ½ Σ |√p z − p Σ √p z| / √n with independent standard normal z; the replicates come from one fixed table. A group
-    without a record has no noise in the limit, so it is given that of half a record.
+    ½ Σ |√p z − p Σ √p z| / √n with independent standard normal z; the replicates come from one
+    fixed table. A group without a record has no noise in the limit, so it is given that of half a
+    record.
 
     >>> value, noise = total_variation(np.array([50.0, 50.0]), np.array([0.3, 0.7]))
     >>> round(value, 6)

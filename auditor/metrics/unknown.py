@@ -37,7 +37,10 @@ _RATES = {
     "true_positive_rate": (positions(("tp",)), positions(("fn",)), "no positives"),
     "false_positive_rate": (positions(("fp",)), positions(("tn",)), "no negatives"),
 }
-_SOURCE = "Gerchick et al. (2025), FAccT: missing demographics in 116 Local Law 144 audits; bounds without assumptions as in Manski (2003), Partial identification"
+_SOURCE = (
+    "Gerchick et al. (2025), FAccT: missing demographics in 116 Local Law 144 audits; bounds "
+    "without assumptions as in Manski (2003), Partial identification"
+)
 
 
 @dataclass(frozen=True, slots=True)

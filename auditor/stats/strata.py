@@ -75,8 +75,8 @@ def strata_counts(
     total = len(_FIRST) + 2 * places
     for position in range(flat.shape[1]):
         where = flat[:, position]
-        np.add.at(table.values, (where, 0), n)
-        np.add.at(table.values, (where[~placed], 1), n[~placed])
+        np.add.at(table.values[:, 0], where, n)
+        np.add.at(table.values[:, 1], where[~placed], n[~placed])
         np.add.at(table.values, (where[placed], total[placed]), n[placed])
         np.add.at(table.values, (where[chosen], total[chosen] + 1), n[chosen])
     return table

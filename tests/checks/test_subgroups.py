@@ -165,7 +165,7 @@ def test_the_same_seed_gives_the_same_statistic_and_another_one_another(subject:
         ({"features": "all", "most_rows": 3_999}, {}, NotMeasurable, "4,000 rows"),
         ({"features": ("s",)}, {}, NotMeasurable, "'s' has another role"),
         ({"features": ()}, {}, NotMeasurable, "no column"),
-        ({"features": ("cyti",)}, {}, InputError, "did you mean 'city'"),
+        ({"features": ("town",)}, {}, InputError, "features: there is no column 'town'"),
     ],
 )
 def test_where_nothing_can_be_discovered_the_reason_is_said(
@@ -202,6 +202,21 @@ def test_a_rule_reads_each_subgroup_against_the_rest_and_never_two_of_them(subje
     assert alone.bounds(level, 1.0) == pytest.approx((float(low), float(high)), abs=0.02)
     both = pair_sample("subgroup_error_difference", statistic, family, first, second)
     assert both == Absent("subgroups may share records, so each is compared with the rest only")
+
+
+def test_a_subgroup_without_a_judged_record_has_a_reason_and_no_number(subject: Any) -> None:
+    made = subject(Stage.EVALUATION, predictions=frame(), **ROLES)
+    check = Subgroups(features=("city", "age"))
+    (statistic,) = check.measure(made)
+    statistic.values[1, [statistic.column("judged"), statistic.column("errors")]] = 0
+    level = statistic.groups.attributes[0].levels[0]
+    derived = check.derive([Evidence("sha256:0", statistic)], Stage.EVALUATION)
+    assert find(derived, "subgroup_error_rate", level).reason == "no records with a prediction"
+    gap = find(derived, "subgroup_error_difference", level)
+    assert gap.reason == "no records in the subgroup"
+    where = Slice({"subgroup": level})
+    found = pair_sample("subgroup_error_difference", statistic, ("subgroup",), where, "rest")
+    assert found == Absent("no records with a prediction")
 
 
 def _counts(statistic: Any) -> tuple[float, float, float, float]:

@@ -64,6 +64,11 @@ def test_text_that_is_not_all_numbers_stays_text() -> None:
     assert labels(["1", "2", "x"], bins=2) == ["1", "2", "x"]
 
 
+def test_what_is_no_number_is_never_cut() -> None:
+    days = [date(2026, 1, day) for day in range(1, 4)]
+    assert labels(days, bins=2) == ["2026-01-01", "2026-01-02", "2026-01-03"]
+
+
 def test_infinite_numbers_fall_into_the_outer_bins() -> None:
     values = [-np.inf, 1.0, 2.0, 3.0, 4.0, np.inf]
     assert labels(values, bins=2) == ["<3", "<3", "<3", ">=3", ">=3", ">=3"]

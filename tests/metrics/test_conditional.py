@@ -170,9 +170,13 @@ def test_strata_turn_a_comparison_round() -> None:
 @given(st.floats(-1, 1), st.floats(-1, 1))
 def test_only_opposite_signs_are_a_reversal(marginal: float, conditional: float) -> None:
     opposite = math.copysign(1, marginal) != math.copysign(1, conditional)
-    nothing = 0 in (marginal, conditional) or marginal * conditional == 0
-    assert (reversal(marginal, conditional) is not None) == (opposite and not nothing)
+    seen = abs(marginal) >= 1e-12 and abs(conditional) >= 1e-12
+    assert (reversal(marginal, conditional) is not None) == (opposite and seen)
     assert (reversal(marginal, conditional) is None) == (reversal(conditional, marginal) is None)
+
+
+def test_what_rounding_leaves_of_equal_rates_is_no_reversal() -> None:
+    assert reversal(0.1 + 0.2 - 0.3, -0.2) is None
 
 
 def test_the_sentence_needs_no_words_of_ours() -> None:

@@ -75,6 +75,7 @@ class ClassMetrics(Check):
                 names,
                 item.statistic,
                 chosen_families(item.statistic.groups, self.sensitive, self.intersections),
+                confidence=self.confidence,
             )  # fmt: skip
             findings += self.place(measured, stage, [item.digest])
         return findings

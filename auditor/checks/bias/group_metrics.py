@@ -113,11 +113,16 @@ class GroupMetrics(Check):
                 names,
                 item.statistic,
                 chosen_families(item.statistic.groups, self.sensitive, self.intersections),
+                confidence=self.confidence,
             )
             context = item.statistic.context
             if context.get("target", "") is None:
                 # Without a target only selection is measured; one reason stands for the rest.
                 measured = [m for m in measured if _needs_no_target(m[0])]
+            for names_of in context.get("uncounted", ()):
+                reason = Absent("too many combinations of this family and the scores to be counted")
+                over = tuple(str(name) for name in names_of)
+                measured += [(name, Slice(), None, over, reason) for name in names]
             findings += self.place(measured, stage, [item.digest])
         return findings + self._missing(evidence, stage)
 

@@ -68,6 +68,7 @@ class RankingMetrics(Check):
                 names,
                 statistic,
                 chosen_families(statistic.groups, self.sensitive, self.intersections),
+                confidence=self.confidence,
             )  # fmt: skip
             findings += self.place(measured, stage, [item.digest])
         return findings

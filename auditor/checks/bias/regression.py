@@ -75,6 +75,7 @@ class RegressionMetrics(Check):
                 names,
                 statistic,
                 chosen_families(statistic.groups, self.sensitive, self.intersections),
+                confidence=self.confidence,
             )  # fmt: skip
             findings += self.place(measured, stage, [item.digest])
         if unlabelled:

@@ -1,4 +1,4 @@
-"""Where a model errs most: conjunctions of any features, found on one half, confirmed on the other."""
+"""Where a model errs most: conjunctions found on one half, confirmed on the other."""
 
 from __future__ import annotations
 

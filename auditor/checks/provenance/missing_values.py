@@ -21,8 +21,9 @@ class MissingValues(Check):
     """The share of missing values of every column of the training data, by group.
 
     Columns without any missing value are summed up in one finding for everybody each; the others
-    are shown by group, with the comparisons of groups. Shares are exact for this table; the intervals
-    that they have as those of a sample stand in ``also``. ``columns`` narrows the columns.
+    are shown by group, with the comparisons of groups. Shares are exact for this table; the
+    intervals that they have as those of a sample stand in ``also``. ``columns`` narrows the
+    columns.
     """
 
     id: ClassVar[str] = "provenance.missing-values"

@@ -1,0 +1,76 @@
+"""``auditor data`` with a population, annotators and proxies; ``predictions`` with memberships."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from .conftest import Auditor
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    sex = rng.choice(["F", "M"], 600, p=[0.3, 0.7])
+    frame = pd.DataFrame(
+        {
+            "sex": sex, "height": rng.normal(0, 1, 600) + (sex == "M"),
+            "y": rng.integers(0, 2, 600), "a1": rng.integers(0, 2, 600),
+            "a2": rng.integers(0, 2, 600), "b": np.where(sex == "F", 0.8, 0.1),
+            "w": np.where(sex == "F", 0.2, 0.9), "p": rng.integers(0, 2, 600),
+        }
+    )  # fmt: skip
+    frame.loc[:19, "sex"] = None
+    path = tmp_path / "train.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_data_against_a_population_with_annotators_and_proxies(
+    auditor: Auditor, train: Path, tmp_path: Path
+) -> None:
+    population = tmp_path / "population.csv"
+    population.write_text("sex,people\nF,510\nM,490\n")
+    done = auditor(
+        "data", train, "--target", "y", "--sensitive", "sex", "--population", population,
+        "--annotators", "a1,a2", "--proxies", "--features", "height", "--out", "run", "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    measured = {f["metric"] for f in done.json["findings"] if f["status"] == "measured"}
+    assert measured >= {
+        "representation_ratio", "representation_distance", "label_disagreement_rate",
+        "label_disagreement_rate_difference", "proxy_auc[height]", "proxy_auc[all]",
+        "proxy_mutual_information[height]",
+    }  # fmt: skip
+    assert auditor("verify", "run").code == 3
+
+
+def test_a_population_that_cannot_be_used_leaves_no_run(
+    auditor: Auditor, train: Path, tmp_path: Path
+) -> None:
+    population = tmp_path / "population.csv"
+    population.write_text("sex,share\nF,0.51\nM,0.2\n")
+    done = auditor("data", train, "--target", "y", "--sensitive", "sex", "--population",
+                   population, "--out", "run")  # fmt: skip
+    assert done.code == 2
+    assert "the shares of sex add up to 0.71" in done.err
+    assert not Path("run").exists()
+
+
+def test_predictions_with_probabilities_and_unknown_values(auditor: Auditor, train: Path) -> None:
+    done = auditor(
+        "predictions", train, "--target", "y", "--prediction", "p", "--sensitive", "sex",
+        "--membership", "race=White:w,Black:b", "--out", "run", "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    measured = {(f["check"], f["metric"]) for f in done.json["findings"]
+                if f["status"] == "measured"}  # fmt: skip
+    assert measured >= {
+        ("bias.soft-membership", "selection_rate_difference"),
+        ("bias.soft-membership", "selection_rate_bounds"),
+        ("bias.unknown-attributes", "selection_rate_ratio_worst_case"),
+    }
+    assert auditor("verify", "run").code == 3
