@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditor.cli.show import print_json, show_findings, show_run, show_verdict
+from auditor.cli.show import print_json, show_findings, show_remarks, show_run, show_verdict
 from auditor.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def finish(
             }
         )
     show_findings(audit.findings)
+    show_remarks(audit.findings)
     if verdict is not None:
         show_verdict(verdict)
     audit.close()

@@ -16,12 +16,23 @@ if TYPE_CHECKING:
 
     from auditor.evidence import Finding, Verdict
 
-__all__ = ["console", "print_json", "show_findings", "show_run", "show_verdict", "working"]
+__all__ = ["console", "print_json", "show_findings", "show_remarks", "show_run", "show_verdict", "working"]
 
 _STYLES = {
     "pass": ("green", "✓"), "waived": ("cyan", "~"), "fail": ("bold red", "✗"),
     "error": ("bold red", "!"), "inconclusive": ("yellow", "?"), "not-evaluated": ("magenta", "–"),
 }  # fmt: skip
+
+
+_MOST_SHOWN = 40
+_SHOWN = (
+    ("mean_error", "mean_absolute_error", "r2_score"),
+    ("exposure", "ndkl"),
+    ("macro_f1_score", "accuracy", "balanced_accuracy"),
+    ("selection_rate", "false_positive_rate", "false_negative_rate", "auc"),
+    ("favourable_rate",),
+)
+"""What is printed of each group, by the kind of what was measured."""
 
 
 def console() -> Console:
@@ -61,18 +72,24 @@ def show_verdict(verdict: Verdict, *, title: str = "Verdict") -> None:
 
 
 def show_findings(findings: Sequence[Finding]) -> None:
-    """Print selection and error rates by group, with intervals and n."""
+    """Print the main numbers of each group, with intervals and n; the first 40 groups."""
     from rich.table import Table
     from rich.text import Text
 
-    wanted = ("selection_rate", "false_positive_rate", "false_negative_rate", "auc")
-    slices = {f.slice: None for f in findings if f.metric in wanted and len(f.slice) <= 1}
-    table = Table(title="Rates by group, 95 % intervals", title_justify="left", box=None,
+    there = {f.metric for f in findings if f.status == "measured"}
+    wanted = next((names for names in _SHOWN if there & set(names)), ())
+    wanted = tuple(name for name in wanted if name in there)
+    slices = {f.slice: None for f in findings if f.metric in wanted and len(f.slice) <= 1
+              and f.reference is None and f.over is None}  # fmt: skip
+    more = len(slices) - _MOST_SHOWN
+    slices = dict.fromkeys(list(slices)[:_MOST_SHOWN])
+    table = Table(title="By group, 95 % intervals", title_justify="left", box=None,
                   padding=(0, 1))  # fmt: skip
     table.add_column("slice")
     for name in wanted:
         table.add_column(name, justify="right")
-    numbers = {(f.metric, f.slice): f for f in findings if f.status == "measured"}
+    numbers = {(f.metric, f.slice): f for f in findings
+               if f.status == "measured" and f.reference is None and f.over is None}  # fmt: skip
     for where in slices:
         row = [Text(str(where))]
         for name in wanted:
@@ -81,6 +98,16 @@ def show_findings(findings: Sequence[Finding]) -> None:
         table.add_row(*row)
     if slices:
         console().print(table)
+    if more > 0:
+        console().print(f"{more:,} more groups stand in findings.json.", style="dim")
+
+
+def show_remarks(findings: Sequence[Finding]) -> None:
+    """Print what the numbers mean together: reversals, and totals that do not agree."""
+    from auditor.report.remarks import disagreements, reversals
+
+    for remark in (*reversals(findings), *disagreements(findings)):
+        console().print(remark, soft_wrap=True)
 
 
 def show_run(run: Path | None, *, signed: bool, key: Path | None = None) -> None:

@@ -117,8 +117,8 @@ def _out_of_fold(
     scores = np.zeros((y.size, levels.size))
     for k in range(_FOLDS):
         model: Any = made(
-            max_iter=30, learning_rate=0.2, max_leaf_nodes=15, early_stopping=False, random_state=seed,
-            categorical_features=categorical,
+            max_iter=30, learning_rate=0.2, max_leaf_nodes=15, early_stopping=False,
+            random_state=seed, categorical_features=categorical,
         )  # fmt: skip
         with threadpool_limits(1):  # small trees: threads wait for each other more than they work
             model.fit(x[fold != k], y[fold != k])

@@ -61,6 +61,7 @@ class Recording:
         self._statistics: dict[str, Statistic] = {}
         self._pending: dict[tuple[str, Stage], tuple[Check, str]] = {}
         self._measured_stages: set[Stage] = set()
+        self._written = False
         text = None if policy is None else policy.text.decode()
         self.folder.register(
             self.ledger,
@@ -148,7 +149,10 @@ class Recording:
         self._pending.clear()
 
     def write_findings(self) -> None:
-        """Write ``findings.json``."""
+        """Write ``findings.json``, unless it holds these findings already."""
+        if self._written:
+            return
+        self._written = True
         self.write_json("findings.json", findings_document(self.folder.name, self.findings))
 
     def write_verdict(self, verdict: Verdict) -> str:
@@ -198,6 +202,7 @@ class Recording:
         reason: str | None = None,
         error: str | None = None,
     ) -> list[Finding]:
+        self._written = False
         evidence: list[Evidence] = []
         findings: list[Finding] = []
         for statistic in statistics:

@@ -116,9 +116,9 @@ def share(cells: Cells, over: Sequence[int], under: Sequence[int]) -> Proportion
         return None
     p = float(cells.totals[over].sum()) / total
     if cells.products is None:
-        return Proportion(int(cells.totals[over].sum()), int(total)) if _whole(total) else (
-            Proportion(p * total, total)
-        )  # fmt: skip
+        hits = float(cells.totals[over].sum())
+        whole = hits.is_integer() and total.is_integer()
+        return Proportion(int(hits), int(total)) if whole else Proportion(hits, total)
     records = float(cells.records[under].sum())
     gradient = np.zeros(_WIDTH)
     gradient[list(over)] = 1.0
@@ -164,7 +164,3 @@ def _weighted_cells(row: Row) -> Cells:
     products[_I, _J] = products[_J, _I] = values[2 + 2 * _WIDTH :]
     design = "clustered" if row.context.get("cluster") else "weighted"
     return Cells(totals, records, products, max(clusters, 2.0), design)
-
-
-def _whole(value: float) -> bool:
-    return float(value).is_integer()

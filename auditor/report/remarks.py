@@ -9,12 +9,14 @@ from auditor.errors import AuditorError
 from auditor.evidence import Finding, RuleVerdict, Status, Verdict
 from auditor.ledger import RunRecord
 from auditor.metrics import Absent
+from auditor.metrics.conditional import reversal
 from auditor.mitigation import threshold_tradeoff
 from auditor.report.fields import Fields
 from auditor.report.policy_text import PolicyText
+from auditor.report.text import over_text, slice_text
 from auditor.stats import SCORES, Family, ScoreCounts, read_statistic
 
-__all__ = ["make_remarks", "ways_out"]
+__all__ = ["disagreements", "make_remarks", "reversals", "ways_out"]
 
 _MOST = 4
 _RATES: Mapping[str, Literal["selection_rate", "true_positive_rate"]] = {
@@ -30,7 +32,44 @@ def make_remarks(
     record: RunRecord, findings: Sequence[Finding], verdict: Verdict | None, policy: PolicyText
 ) -> tuple[str, ...]:
     """Return the sentences that belong beside a verdict."""
-    return (*ways_out(record, findings, verdict, policy),)
+    return (*reversals(findings), *disagreements(findings), *ways_out(record, findings, verdict, policy))
+
+
+def reversals(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Say where a comparison within strata reverses the plain one."""
+    values = {
+        (f.metric, f.slice, f.reference): f.value for f in findings if f.status == "measured"
+    }
+    said: list[str] = []
+    for finding in findings:
+        if finding.metric != "simpson_reversal" or not finding.value:
+            continue
+        place = (finding.slice, finding.reference)
+        plain = values.get(("marginal_parity_difference", *place))
+        within = values.get(("conditional_parity_difference", *place))
+        if plain is None or within is None or finding.reference is None:
+            continue
+        against = finding.reference
+        sentence = reversal(
+            plain, within, group=slice_text(finding.slice),
+            reference="everybody else" if isinstance(against, str) else slice_text(against),
+        )  # fmt: skip
+        if sentence is not None:
+            said.append(sentence)
+    return tuple(said[:_MOST])
+
+
+def disagreements(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Say where the published totals of two attributes do not agree."""
+    said: list[str] = []
+    for finding in findings:
+        if finding.metric == "marginal_total_difference" and finding.value and finding.over:
+            count, more = abs(finding.value), "more" if finding.value > 0 else "fewer"
+            said.append(
+                f"The counts by {over_text(finding.over)} add up to {count:,.0f} {more} persons "
+                "than the largest published total: the table does not reconcile."
+            )
+    return tuple(said[:_MOST])
 
 
 def ways_out(

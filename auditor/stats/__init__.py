@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auditor.errors import InputError
-from auditor.stats.classes import CLASSES, MOST_CLASSES, class_counts, class_zero
+from auditor.stats.classes import (
+    CLASSES,
+    MOST_CLASSES,
+    class_columns,
+    class_counts,
+    class_zero,
+)
 from auditor.stats.confusion import CELLS, CONFUSION, confusion_counts, confusion_zero
 from auditor.stats.groups import Attribute, Family, Groups, as_label
 from auditor.stats.ranks import RANKS, rank_sums, rank_zero
@@ -17,7 +23,12 @@ from auditor.stats.regression import (
     regression_zero,
     value_counts,
 )
-from auditor.stats.score_sums import SCORE_SUMS, score_sums, score_sums_zero
+from auditor.stats.score_sums import (
+    SCORE_SUM_COLUMNS,
+    SCORE_SUMS,
+    score_sums,
+    score_sums_zero,
+)
 from auditor.stats.scores import (
     HISTOGRAMS,
     MOST_DISTINCT,
@@ -54,6 +65,7 @@ __all__ = [
     "RESIDUALS",
     "SCORES",
     "SCORE_SUMS",
+    "SCORE_SUM_COLUMNS",
     "STRATA",
     "WEIGHTED",
     "WEIGHTED_COLUMNS",
@@ -93,14 +105,36 @@ def read_statistic(document: Any, *, where: str) -> Statistic:
     if not isinstance(document, Mapping) or not isinstance(document.get("kind"), str):
         raise InputError("not a statistic", where=where)
     kind = document["kind"]
-    if kind == CONFUSION and document.get("columns") != list(CELLS):
-        raise InputError("confusion counts with other cells", where=where, valid=", ".join(CELLS))
-    if kind == REGRESSION and document.get("columns") != list(REGRESSION_COLUMNS):
-        raise InputError("regression sums with other columns", where=where)
-    if kind == WEIGHTED and document.get("columns") != list(WEIGHTED_COLUMNS):
-        raise InputError("weighted counts with other columns", where=where)
+    expected = _expected(kind, document, where)
+    if expected is not None and (document.get("columns"), document.get("type")) != expected[1:]:
+        raise InputError(
+            expected[0], where=where, valid=", ".join(CELLS) if kind == CONFUSION else None
+        )
     reader = ScoreCounts if kind in HISTOGRAMS else SliceTable
     try:
         return reader.from_json(document, where=where)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(f"a statistic that cannot be read ({error!r})", where=where) from None
+
+
+def _expected(
+    kind: str, document: Mapping[str, Any], where: str
+) -> tuple[str, list[str], str] | None:
+    """Return what is wrong with other columns, the columns, and the type; ``None`` if any do."""
+    fixed: dict[str, tuple[str, Sequence[str], str]] = {
+        CONFUSION: ("confusion counts with other cells", CELLS, "counts"),
+        REGRESSION: ("regression sums with other columns", REGRESSION_COLUMNS, "sums"),
+        WEIGHTED: ("weighted counts with other columns", WEIGHTED_COLUMNS, "sums"),
+        SCORE_SUMS: ("score sums with other columns", SCORE_SUM_COLUMNS, "sums"),
+    }
+    if kind == CLASSES:
+        context: Any = document.get("context")
+        classes: Any = context.get("classes") if isinstance(context, Mapping) else None
+        known = isinstance(classes, list) and all(isinstance(c, str) for c in classes)
+        if not known or not 1 < len(classes) <= MOST_CLASSES or len(set(classes)) < len(classes):
+            raise InputError("class counts without the names of their classes", where=where)
+        return "class counts with other columns", list(class_columns(len(classes))), "counts"
+    if kind not in fixed:
+        return None
+    what, columns, kept = fixed[kind]
+    return what, list(columns), kept

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from auditor.errors import InputError
 from auditor.stats.groups import Groups
 from auditor.stats.table import SliceTable
 from auditor.stats.vectors import to_numbers, to_ternary
 
-__all__ = ["SCORE_SUMS", "score_sums", "score_sums_zero"]
+__all__ = ["SCORE_SUMS", "SCORE_SUM_COLUMNS", "score_sums", "score_sums_zero"]
 
 SCORE_SUMS = "score-sums"
 
-_COLUMNS = (
+SCORE_SUM_COLUMNS = (
     "records", "scored", "sum:score", "squares:score", "judged", "sum:squared", "squares:squared",
     "sum:log", "squares:log", "outside",
 )  # fmt: skip
@@ -25,7 +26,7 @@ _CLIP = np.finfo(np.float64).eps
 
 def score_sums_zero(groups: Groups, context: Mapping[str, Any] | None = None) -> SliceTable:
     """Return empty sums over the declared groups."""
-    return SliceTable.zero(SCORE_SUMS, groups, _COLUMNS, sums=True, context=context)
+    return SliceTable.zero(SCORE_SUMS, groups, SCORE_SUM_COLUMNS, sums=True, context=context)
 
 
 def score_sums(
@@ -41,11 +42,14 @@ def score_sums(
     ``codes`` are group codes of shape ``[rows, attributes]``; labels are 0, 1 or missing and
     scores are numbers, NaN where missing, shape ``[rows]``. Scores outside 0 to 1 are counted in
     ``outside``; where there are any, nothing is read as a probability. Logarithms are taken of
-    scores clipped to [ε, 1 − ε] with ε = 2⁻⁵², as scikit-learn does.
+    scores clipped to [ε, 1 − ε] with ε = 2⁻⁵², as scikit-learn does. Raises :class:`InputError` for
+    an infinite score.
     """
     rows = codes.shape[0]
     labels = to_ternary(y_true, rows, "y_true")
     values = to_numbers(scores, rows, "scores", valid="numbers, or missing")
+    if np.isinf(values).any():
+        raise InputError("a score is infinite", valid="finite numbers, or missing")
     table = score_sums_zero(groups, context)
     known = ~np.isnan(values)
     judged = known & (labels < 2)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from auditor.errors import InputError
 from auditor.stats.confusion import CELLS
-from auditor.stats.groups import Groups
+from auditor.stats.groups import Groups, as_label
 from auditor.stats.table import SliceTable
 from auditor.stats.vectors import to_numbers, to_ternary
 
@@ -66,7 +66,8 @@ def weighted_confusion(
     weights:
         Weights from 0, shape ``[rows]``; a record without a weight is refused.
     clusters:
-        What the records share (a person, a prompt, a template), shape ``[rows]``, whole numbers.
+        What the records share (a person, a prompt, a template), shape ``[rows]``; a record whose
+        cluster is missing is a cluster of its own.
 
     Batches merge by addition as long as no cluster is split over two of them.
 
@@ -82,12 +83,28 @@ def weighted_confusion(
             f"{int(bad.sum()):,} of {rows:,} weights are missing, negative or infinite",
             valid="numbers from 0",
         )
-    cluster = np.arange(rows) if clusters is None else np.asarray(clusters)
+    cluster = np.arange(rows) if clusters is None else _numbered(clusters, rows)
     table = weighted_zero(groups, context)
     flat = groups.flat(codes)
     for position in range(flat.shape[1]):
         _add(table.values, flat[:, position], cells, weight, cluster)
     return table
+
+
+def _numbered(clusters: ArrayLike, rows: int) -> NDArray[np.int64]:
+    """Number the clusters, each missing one by itself."""
+    array = np.asarray(clusters)
+    if array.shape != (rows,):
+        raise InputError(f"clusters has shape {array.shape}", valid=f"shape ({rows},)")
+    if array.dtype.kind == "O":
+        labels = [as_label(value) for value in array.tolist()]
+        missing = np.array([label is None for label in labels], bool)
+        array = np.array([label or "" for label in labels], str)
+    else:
+        missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros(rows, bool)
+    numbers = np.unique(array, return_inverse=True)[1].ravel().astype(np.int64)
+    numbers[missing] = rows + np.arange(int(missing.sum()))
+    return numbers
 
 
 def _add(

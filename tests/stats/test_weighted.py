@@ -131,7 +131,8 @@ def test_a_weight_that_cannot_be_used_is_refused_with_its_count(weight: Any) -> 
 
 def test_clusters_of_another_length_are_refused() -> None:
     with pytest.raises(InputError, match="clusters has shape"):
-        counted([("F", "A", 1, 1, 1.0, 0)], clusters=[1, 2])
+        weighted_confusion(GROUPS, GROUPS.encode({"sex": ["F"], "race": ["A"]}), [1], [1],
+                           clusters=[1, 2])  # fmt: skip
 
 
 @given(rows)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from auditor.checks.bias.families import chosen_families
+from auditor.checks.bias.families import chosen_families, parted
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
 from auditor.datasets import (
@@ -117,9 +117,6 @@ class AdverseImpact(Check):
         for item in evidence:
             measured = self._measured(item.statistic)
             findings += self.place(measured, stage, [item.digest])
-        if MARGINAL_TOTALS not in {item.statistic.kind for item in evidence}:
-            why = Absent("the table holds records, so its totals agree")
-            findings += self.place([(m, Slice(), None, None, why) for m in RECONCILED], stage, [])
         return findings
 
     def _measured(self, statistic: Statistic) -> list[Measured]:
@@ -131,18 +128,18 @@ class AdverseImpact(Check):
             )
         scored = "median" in statistic.context
         names = ("favourable_rate", "scoring_rate") if scored else ("favourable_rate",)
-        measured = disaggregate(names, statistic, families=families, confidence=self.confidence)
-        if not scored:
-            why = Absent("predictions were given, so no scores are compared with a median")
-            measured.append(("scoring_rate", Slice(), None, None, why))
-        for family in families:
+        usual, large = parted(statistic, families)
+        measured = disaggregate(names, statistic, families=usual, confidence=self.confidence)
+        compared = ("impact_ratio", *AGAINST_THE_MOST_SELECTED)
+        for family, reason in large.items():
+            measured += [(name, Slice(), None, family, reason) for name in (*names, *compared)]
+        for family in usual:
             if family:
                 measured += adverse_impact(
                     statistic, family, reference=self.reference, confidence=self.confidence
                 )
         if not any(families):
             why = Absent("no groups to compare")
-            compared = ("impact_ratio", *AGAINST_THE_MOST_SELECTED)
             measured += [(name, Slice(), None, None, why) for name in compared]
         return _named(measured, statistic.context)
 

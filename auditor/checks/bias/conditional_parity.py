@@ -7,11 +7,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from auditor.checks.bias.families import chosen_families
+from auditor.checks.bias.families import chosen_families, parted
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
 from auditor.datasets import scan_strata
-from auditor.evidence import Finding, Stage
+from auditor.evidence import Finding, Slice, Stage
 from auditor.metrics import disaggregate
 from auditor.metrics.conditional import CONDITIONAL
 from auditor.stats import Statistic
@@ -45,7 +45,7 @@ class ConditionalParity(Check):
         if roles.task != "binary":
             raise NotApplicable(f"the task is {roles.task}")
         if not roles.strata:
-            raise NotMeasurable("no strata were named")
+            raise NotApplicable("no strata were named")
         if roles.prediction is None and (roles.score is None or roles.threshold is None):
             raise NotMeasurable("neither predictions nor a threshold of scores were given")
         if roles.weight is not None or roles.cluster is not None:
@@ -57,9 +57,11 @@ class ConditionalParity(Check):
         findings: list[Finding] = []
         for item in evidence:
             families = chosen_families(item.statistic.groups, self.sensitive, self.intersections)
+            usual, large = parted(item.statistic, families)
             measured = disaggregate(
-                CONDITIONAL, item.statistic, families=families, reference=self.reference,
+                CONDITIONAL, item.statistic, families=usual, reference=self.reference,
                 confidence=self.confidence,
             )  # fmt: skip
+            measured += [(m, Slice(), None, f, why) for f, why in large.items() for m in CONDITIONAL]
             findings += self.place(measured, stage, [item.digest])
         return findings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+from auditor.checks.bias.families import parted
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
 from auditor.datasets import scan_confusion, scan_frequencies
@@ -60,12 +61,15 @@ class UnknownAttributes(Check):
             names = WORST_CASES
             if statistic.context.get("target", "") is None:
                 names = tuple(n for n in names if n.startswith("selection_rate"))
+            _, large = parted(statistic, statistic.groups.families)
             for family in statistic.groups.families:
                 if not family or (self.sensitive is not None and family[0] not in self.sensitive):
                     continue
                 unknown = _unknown_rate(statistic, family, self.confidence)
                 measured: list[Measured] = [(UNKNOWN_RATE.id, Slice(), None, family, unknown)]
-                if getattr(unknown, "value", 0):
+                if family in large:
+                    measured += [(name, Slice(), None, family, large[family]) for name in names]
+                elif getattr(unknown, "value", 0):
                     found = disaggregate(
                         names, statistic, families=[family], reference=self.reference,
                         confidence=self.confidence,
