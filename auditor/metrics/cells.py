@@ -126,8 +126,9 @@ def share(cells: Cells, over: Sequence[int], under: Sequence[int]) -> Proportion
     variance = cells.variance(gradient) / total**2
     block = cells.products[np.ix_(list(under), list(under))]
     kish = total**2 / float(block.sum())
-    n = p * (1 - p) / variance if 0 < p < 1 and variance > 0 else kish
-    n = min(n, records)
+    # One cluster, or clusters that are all alike, show no variance; rounding may leave a trace.
+    shown = 0 < p < 1 and variance > 1e-12 * p * (1 - p)
+    n = min(p * (1 - p) / variance if shown else kish, records)
     return Proportion(p * n, n, records, cells.design)
 
 

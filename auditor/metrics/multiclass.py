@@ -16,6 +16,7 @@ from auditor.stats import CLASSES
 
 __all__ = ["AVERAGED_METRICS", "balanced_accuracy", "confusion_matrix"]
 
+Array = NDArray[np.float64]
 Weighting = Literal["macro", "micro", "weighted"]
 
 
@@ -53,13 +54,15 @@ def _precision(weighting: Weighting) -> SampleReader:
         if (matrix.sum(axis=1)[predicted == 0] > 0).any():
             return Absent("a class that occurs is never predicted, so its precision is undefined")
 
-        def function(m: NDArray[Any]) -> Any:
-            share = m.sum(axis=1) / m.sum()
-            columns = m.sum(axis=0)
-            there = predicted > 0
-            return (share[there] * np.diag(m)[there] / columns[there]).sum()
+        def value_and_gradient(m: Array) -> tuple[float, Array]:
+            n, true, columns, hits = m.sum(), m.sum(axis=1), m.sum(axis=0), np.diag(m)
+            used = np.where(predicted > 0, np.maximum(columns, 1e-300), np.inf)
+            precision = hits / used
+            value = float(true @ precision / n)
+            slope = (precision[:, None] - (true * precision / used)[None, :]) / n
+            return value, slope + np.diag(true / used / n) - value / n
 
-        return _delta(matrix, function)
+        return _delta(matrix, value_and_gradient)
 
     return read
 
@@ -80,12 +83,20 @@ def _f1(weighting: Weighting) -> SampleReader:
             return Absent("no records with label and prediction")
         there = (matrix.sum(axis=0) + matrix.sum(axis=1)) > 0
 
-        def function(m: NDArray[Any]) -> Any:
-            true, predicted = m.sum(axis=1), m.sum(axis=0)
-            f1 = 2 * np.diag(m)[there] / (true + predicted)[there]
-            return (true[there] / true.sum() * f1).sum() if weighting == "weighted" else f1.mean()
+        def value_and_gradient(m: Array) -> tuple[float, Array]:
+            n, true = m.sum(), m.sum(axis=1)
+            both = np.where(there, np.maximum(true + m.sum(axis=0), 1e-300), np.inf)
+            f1 = 2 * np.diag(m) / both
+            weights = true / n if weighting == "weighted" else there / there.sum()
+            value = float(weights @ f1)
+            # F1 of class k falls with every record that is of k, or taken for k.
+            fall = weights * f1 / both
+            slope = np.diag(2 * weights / both) - fall[:, None] - fall[None, :]
+            if weighting == "weighted":
+                slope = slope + (f1[:, None] - value) / n
+            return value, slope
 
-        return _delta(matrix, function)
+        return _delta(matrix, value_and_gradient)
 
     return read
 
@@ -101,24 +112,20 @@ def _hits(matrix: NDArray[Any]) -> Sample:
     )  # fmt: skip
 
 
-def _delta(matrix: NDArray[Any], function: Callable[[NDArray[Any]], Any]) -> Sample:
+def _delta(
+    matrix: NDArray[Any], value_and_gradient: Callable[[Array], tuple[float, Array]]
+) -> Sample:
     """Return a scale-free function of the counts with its standard error by the delta method.
 
-    With empty cells on the diagonal's rows or columns the gradient is taken with half a record
-    more in every cell, so that a perfect table is not certain.
+    Where all records are right, or all wrong, the gradient is taken with half a record more in
+    every cell, so that a perfect table is not certain.
     """
-    n = float(matrix.sum())
-    value = float(np.real(function(matrix.astype(np.complex128))))
-    off = n - float(np.trace(matrix))
-    at = matrix + (0.5 if off == 0 or np.trace(matrix) == 0 else 0.0)
-    step, variance = 1e-30, 0.0
-    gradient = np.zeros(matrix.shape)
-    for i, j in np.ndindex(*matrix.shape):
-        moved = at.astype(np.complex128)
-        moved[i, j] += 1j * step
-        gradient[i, j] = float(np.imag(function(moved))) / step
-    variance = float((gradient**2 * at).sum())
-    return Mean(value, math.sqrt(variance), n, "delta", 0.0, 1.0)
+    counts = matrix.astype(np.float64)
+    n, right = float(counts.sum()), float(np.trace(counts))
+    at = counts + (0.5 if right in (0.0, n) else 0.0)
+    value, _ = value_and_gradient(counts)
+    _, gradient = value_and_gradient(at)
+    return Mean(value, math.sqrt(float((gradient**2 * at).sum())), n, "delta", 0.0, 1.0)
 
 
 def _of(

@@ -144,6 +144,13 @@ def _balanced_accuracy(cells: Cells) -> Sample:
     if parts[1] is None:
         return _why_empty(cells, positions(("tn", "fp")), "no negatives")
     n = cells.records[positions(_JUDGED)].sum()
+    if cells.design == "clustered":  # the two rates share clusters, so that they vary together
+        tn, fp, fn, tp = positions(_JUDGED)
+
+        def function(m: NDArray[Any]) -> Any:
+            return (m[tp] / (m[tp] + m[fn]) + m[tn] / (m[tn] + m[fp])) / 2
+
+        return delta(cells, function, low=0.0, high=1.0, n=float(n))
     return Average((parts[0], parts[1]), (0.5, 0.5), float(n), "balanced")
 
 

@@ -91,7 +91,8 @@ def _ks(row: Row) -> Sample:
     value = float(np.abs(np.cumsum(positives) / m - np.cumsum(negatives) / n).max())
     bound = 0.0
     if row.grid is not None and not row.grid.exact:
-        bound = float(np.maximum(positives / m, negatives / n).max())
+        # Inside a bin the curves part by the smaller of their two steps at most.
+        bound = float(np.minimum(positives / m, negatives / n).max())
     noise = bridge_noise((positives / m, m), (negatives / n, n), np.ones(len(positives)), sup=True)
     return Noisy(value, noise, float(n + m), "gaussian-bridge", 0.0, 1.0, bound)
 
@@ -115,7 +116,7 @@ def _calibration_error(row: Row) -> Sample:
         spread = np.where(size > 0, np.maximum(squares - gap**2 / size, 0.0), 0.0)
     bound = 0.0
     if not row.grid.exact:
-        width = 1.0 / row.grid.bins
+        width = (row.grid.high - row.grid.low) / row.grid.bins
         low, high = (place - width / 2) * CALIBRATION_BINS, (place + width / 2) * CALIBRATION_BINS
         straddling = np.floor(low + 1e-9) != np.ceil(high - 1e-9) - 1
         bound = width / 2 + 2 * float(counts.sum(axis=1)[straddling].sum()) / n

@@ -22,13 +22,17 @@ RANKED = (Status.FAIL, Status.INCONCLUSIVE, Status.PASS)
 """The statuses of a contrast, the worst first; arrays hold positions in this."""
 
 
+_HIGHEST = math.nextafter(1.0, 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Levels:
     """The error that a rule may make, and over what it is split.
 
     ``tests`` is the number of one-sided comparisons among which one false accusation could lie;
-    ``looks`` is how often the rule is judged, and ``share`` what this look may spend of the error. A pass needs no correction: it claims that *every*
-    slice lies inside, and each has to show it (an intersection-union test).
+    ``looks`` is how often the rule is judged, and ``share`` what this look may spend of the error. A
+    pass needs no correction: it claims that *every* slice lies inside, and each has to show it (an
+    intersection-union test).
     """
 
     confidence: float
@@ -44,8 +48,9 @@ class Levels:
     @property
     def family(self) -> float:
         """The two-sided level whose sides hold simultaneously for all (Bonferroni)."""
-        split = max(1, self.tests) / self.share
-        return self.own if split == 1 else 1 - 2 * (1 - self.confidence) / split
+        share = self.share / max(1, self.tests)
+        # A first look of many may have next to nothing to spend; 1 itself is no confidence.
+        return self.own if share == 1 else min(1 - 2 * (1 - self.confidence) * share, _HIGHEST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from measuring import Row, not_installed, population, side_by_side, timed
 
-from auditor.metrics import estimate, estimate_all, slice_samples
+from auditor.metrics import estimate, estimate_all, slice_rows, slice_samples
 from auditor.stats import Attribute, Groups, ScoreGrid, confusion_counts, score_counts
 
 NAMES = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy")
@@ -26,8 +26,9 @@ def counted(frame: pd.DataFrame) -> Callable[[], None]:
 
     def ours() -> None:
         counts = confusion_counts(groups, codes, y, p)
+        rows = slice_rows(counts, ("group",))
         for name in NAMES:
-            samples = slice_samples(name, counts, ("group",)).samples
+            samples = slice_samples(name, counts, ("group",), rows=rows).samples
             estimate_all(list(samples.values()), confidence=0.95)
 
     return ours
