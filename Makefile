@@ -25,7 +25,7 @@ help:
 	@echo 'make test-all   both'
 	@echo 'make lint       ruff, pyright, import contracts'
 	@echo 'make format     let ruff put the files into shape'
-	@echo 'make bench      the measured comparisons'
+	@echo 'make bench      the measured comparisons, and what the simulations find'
 	@echo 'make install    only make .venv'
 	@echo 'make clean      remove .venv, caches and build outputs; runs/ stays'
 
@@ -64,6 +64,7 @@ format: install
 	$(BIN)/ruff format .
 
 bench: install
+	-@$(PIP) --group bench
 	$(BIN)/python tests/benchmarks/run.py
 
 clean:
