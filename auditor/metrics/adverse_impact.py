@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from auditor.errors import InputError, nearest
-from auditor.evidence import Estimate, Slice
+from auditor.evidence import Estimate, Interval, Slice
 from auditor.metrics.best import with_the_best
 from auditor.metrics.cells import positions
 from auditor.metrics.contingency import fisher_exact, one_person_flip, shortfall, two_sample_z
@@ -21,6 +21,7 @@ from auditor.metrics.disaggregate import Measured
 from auditor.metrics.estimates import Outcome, compare, estimate
 from auditor.metrics.intervals import newcombe, normal_quantile
 from auditor.metrics.metric import METRICS, Metric, PairReader, SampleReader, add_metric
+from auditor.metrics.multiplicity import benjamini_hochberg, holm
 from auditor.metrics.row import Row
 from auditor.metrics.samples import Absent, Census, Projected, Proportion, Sample
 from auditor.metrics.slices import SliceSamples, pair_sample, slice_rows, slice_samples
@@ -258,7 +259,30 @@ def adverse_impact(
         for name in AGAINST_THE_MOST_SELECTED:
             pair = pair_sample(name, statistic, family, where, at, rows=rows)
             out.append((name, where, at, None, estimate(pair, confidence=confidence)))
-    return out
+    return _adjusted(out)
+
+
+def _adjusted(measured: list[Measured]) -> list[Measured]:
+    """Put the p-values adjusted for all comparisons of the family beside each p-value."""
+    places = [
+        i for i, (name, *_, outcome) in enumerate(measured)
+        if name == "fisher_exact_p_value" and isinstance(outcome, Estimate)
+    ]  # fmt: skip
+    if len(places) < 2:
+        return measured
+    values = [outcome.value for i in places if isinstance(outcome := measured[i][-1], Estimate)]
+    adjusted = {"holm": holm(values), "benjamini-hochberg": benjamini_hochberg(values)}
+    for k, i in enumerate(places):
+        name, where, reference, over, outcome = measured[i]
+        assert isinstance(outcome, Estimate)
+        also = tuple(
+            Interval(low=float(p[k]), high=float(p[k]), confidence=outcome.confidence,
+                     method=f"{method}-adjusted")
+            for method, p in adjusted.items()
+        )  # fmt: skip
+        changed = outcome.model_copy(update={"also": (*outcome.also, *also)})
+        measured[i] = (name, where, reference, over, changed)
+    return measured
 
 
 def most_selected(samples: SliceSamples, reference: Mapping[str, str] | None) -> Slice | Absent:

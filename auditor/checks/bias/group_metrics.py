@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from auditor.checks.bias.between import disaggregate_between
-from auditor.checks.bias.families import chosen_families, listed
+from auditor.checks.bias.families import chosen_families, listed, parted
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
 from auditor.datasets import (
@@ -20,20 +20,22 @@ from auditor.datasets import (
     scan_weighted,
     scan_weighted_scores,
 )
-from auditor.evidence import Finding, Slice, Stage
-from auditor.metrics import Absent, with_parameter
+from auditor.evidence import Estimate, Finding, Slice, Stage
+from auditor.metrics import METRICS, Absent, Measured, with_parameter
+from auditor.metrics.bands import beside, joint_intervals
 from auditor.metrics.between_groups import BETWEEN_GROUPS
+from auditor.metrics.detectable import DETECTABLE
 from auditor.metrics.inequality import INEQUALITY_OF_SLICES, INEQUALITY_OVER_GROUPS
 from auditor.metrics.rates import BINARY_METRICS, EXTREMES
 from auditor.metrics.score_means import SCORE_MEANS
 from auditor.metrics.score_quality import QUANTILES, SCORE_METRICS
-from auditor.stats import CONFUSION, SCORE_SUMS, SCORES, WEIGHTED, Statistic
+from auditor.stats import CONFUSION, SCORE_SUMS, SCORES, WEIGHTED, SliceTable, Statistic
 
 __all__ = ["GroupMetrics"]
 
 _COUNTED = (CONFUSION, WEIGHTED, SCORES, SCORE_SUMS)
 _OF_SCORES = ("auc", "bpsn_auc", "bnsp_auc", *SCORE_METRICS)
-_RATES = (*BINARY_METRICS, *INEQUALITY_OF_SLICES)
+_RATES = (*BINARY_METRICS, *INEQUALITY_OF_SLICES, DETECTABLE)
 _AT_A_LOOK = (
     "count", "base_rate", "selection_rate", "true_positive_rate", "false_positive_rate",
     "true_negative_rate", "false_negative_rate", "precision", "accuracy", "f1_score", "auc",
@@ -48,7 +50,9 @@ class GroupMetrics(Check):
 
     ``sensitive`` and ``intersections`` narrow the declared groups; ``reference`` is the group
     against which differences and ratios are taken. ``metrics_of`` names the metrics of slices, in
-    place of all of them; without it a look during training keeps to the main ones.
+    place of all of them; without it a look during training keeps to the main ones. With ``bands:
+    max-t`` every rate has, beside its own interval, the one that holds for all slices of all
+    families together.
     """
 
     id: ClassVar[str] = "bias.group-metrics"
@@ -65,6 +69,7 @@ class GroupMetrics(Check):
     intersections: Annotated[int, Field(ge=1)] | None = None
     reference: Literal["largest", "best", "rest"] | dict[str, str] = "largest"
     metrics_of: tuple[str, ...] | None = None
+    bands: Literal["family", "max-t"] = "family"
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Count labels, and scores where there are any, by slice."""
@@ -123,6 +128,7 @@ class GroupMetrics(Check):
                 reason = Absent("too many combinations of this family and the scores to be counted")
                 over = tuple(str(name) for name in names_of)
                 measured += [(name, Slice(), None, over, reason) for name in names]
+            measured = self._banded(measured, item.statistic)
             findings += self.place(measured, stage, [item.digest])
         return findings + self._missing(evidence, stage)
 
@@ -142,6 +148,28 @@ class GroupMetrics(Check):
         if wanted is None and stage is Stage.TRAINING:
             wanted = _AT_A_LOOK
         return tuple(n for n in names if wanted is None or n.partition("[")[0] in wanted)
+
+    def _banded(self, measured: list[Measured], statistic: Statistic) -> list[Measured]:
+        """Put the bounds for all slices of all families beside each rate, where they are wanted."""
+        if self.bands != "max-t" or statistic.kind != CONFUSION:
+            return measured
+        assert isinstance(statistic, SliceTable)
+        families = chosen_families(statistic.groups, self.sensitive, self.intersections)
+        families, _ = parted(statistic, families)
+        names = {name for name, _, reference, over, _ in measured if reference is over is None}
+        found = {
+            name: joint_intervals(
+                name, statistic, families=families, confidence=self.confidence
+            )
+            for name in names if CONFUSION in METRICS.get(name.partition("[")[0]).readers
+        }  # fmt: skip
+        return [
+            (name, where, reference, over, beside(outcome, found[name][where]))
+            if reference is over is None and isinstance(outcome, Estimate)
+            and where in found.get(name, {})
+            else (name, where, reference, over, outcome)
+            for name, where, reference, over, outcome in measured
+        ]  # fmt: skip
 
     def _missing(self, evidence: Sequence[Evidence], stage: Stage) -> list[Finding]:
         """Name what could not be measured at all, once each, with the reason."""
@@ -168,7 +196,10 @@ class GroupMetrics(Check):
         return self.place(measured, stage, [])
 
 
-_FREE = ("count", "selection_rate", "rejection_rate", "demographic_parity", "differential_fairness")
+_FREE = (
+    "count", "selection_rate", "rejection_rate", "demographic_parity", "differential_fairness",
+    DETECTABLE,
+)  # fmt: skip
 
 
 def _over_groups(statistic: Statistic, stage: Stage) -> tuple[str, ...]:
