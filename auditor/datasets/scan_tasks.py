@@ -82,8 +82,16 @@ def scan_weighted(
 ) -> SliceTable:
     """Count weighted, and maybe clustered, labels by slice.
 
-    Raises :class:`InputError` for a weight that is missing or negative.
+    Raises :class:`InputError` for a weight that is missing or negative, and for a frequency beside
+    weights or clusters.
     """
+    if roles.frequency is not None:
+        raise InputError(
+            f"a frequency ({roles.frequency}) beside weights or clusters", where="--frequency",
+            valid="one row for each record, or no weights and clusters",
+        )  # fmt: skip
+    if roles.cluster is not None:
+        table.require([roles.cluster], option="--cluster")
     weight = "1.0"
     if roles.weight is not None:
         weight = _weight_sql(table, roles.weight, "--weight", whole=False)

@@ -267,11 +267,21 @@ class Table:
         are the same string. A whole number is written alike in a column of integers and of floats:
         one missing value makes floats of a frame's integers, and must not hide its equal rows.
         """
+        parts = list(self.row_hash_batches(columns))
+        return np.concatenate(parts) if parts else np.zeros((0, 4), np.uint64)
+
+    def row_hash_batches(self, columns: Sequence[str]) -> Iterator[NDArray[np.uint64]]:
+        """Yield what :meth:`row_hashes` returns, some rows at a time."""
+        import pyarrow as pa
+
         texts = [self._content(column) for column in columns]
         parts = ["''", *(f"coalesce(length({text}) || ':' || {text}, '-')" for text in texts)]
-        table = self.query(f"select unhex(sha256(concat({', '.join(parts)}))) as h from data")
-        blobs = b"".join(table.column("h").to_pylist())
-        return np.frombuffer(blobs, np.uint64).reshape(-1, 4)
+        sql = f"select unhex(sha256(concat({', '.join(parts)}))) as h from data"
+        for batch in self.batches(sql):
+            blobs = batch.column("h").cast(pa.binary(32))
+            start = 32 * blobs.offset
+            data = blobs.buffers()[1].to_pybytes()[start : start + 32 * len(blobs)]
+            yield np.frombuffer(data, np.uint64).reshape(-1, 4)
 
     def _content(self, column: str) -> str:
         text = self.text(column)

@@ -117,12 +117,11 @@ def register_tables(
 
 def table_manifest(table: Table) -> dict[str, Any]:
     """Return what the record keeps of a table: names, counts and digests; never a row."""
-    hashes = table.row_hashes(table.columns)
     return {
         "name": table.files[0].name if len(table.files) == 1 else table.name.rsplit("/")[-1],
         "rows": table.rows,
         "columns": list(table.columns),
-        "digest": rows_digest(table.columns, hashes),
+        "digest": rows_digest(table.columns, table.row_hash_batches(table.columns)),
         "method": ROW_METHOD,
         "file_method": FILE_METHOD,
         "files": file_manifest(table.files),

@@ -27,7 +27,7 @@ def _of(component: str) -> PairReader:
         assert isinstance(reference, Proportion)
         least = float(
             minimal_detectable_difference(
-                reference.value, ours.n, reference.n, confidence=_CONFIDENCE, power=_POWER
+                reference.value, reference.n, ours.n, confidence=_CONFIDENCE, power=_POWER
             )
         )
         if not math.isfinite(least):

@@ -97,14 +97,25 @@ def _between(index: Callable[[Any], Any]) -> Callable[[Mapping[Slice, Row]], Sam
 def _over_box(value: Callable[[Array], float], low: Array, high: Array) -> tuple[float, float]:
     """Return the least and the greatest value of an index of inequality over a box of means.
 
-    It is least where all means are as near to one level as the box lets them, and greatest where
-    those above some level are at their upper bounds and the others at their lower ones.
+    It is least where all means are as near to one level as the box lets them, and greatest at a
+    corner (it is quasi-convex): about where those above some level are at their upper bounds and
+    the others at their lower ones, from where single means are turned over as long as that helps.
     """
     levels = np.unique(np.concatenate([low, high, (low + high) / 2]))
     fine = np.linspace(levels[0], levels[-1], 201)
     least = min(value(np.clip(t, low, high)) for t in np.concatenate([levels, fine]))
-    middle = (low + high) / 2
-    most = max(value(np.where(middle > t, high, low)) for t in [-1.0, *np.sort(middle)])
+    rank = np.argsort(np.argsort(low + high, kind="stable"))
+    corners = [rank >= k for k in range(low.size + 1)]
+    values = [value(np.where(corner, high, low)) for corner in corners]
+    corner, most = corners[int(np.argmax(values))], max(values)
+    turned = True
+    while turned:
+        turned = False
+        for place in range(low.size):
+            other = corner.copy()
+            other[place] = not other[place]
+            if (found := value(np.where(other, high, low))) > most + 1e-15:
+                corner, most, turned = other, found, True
     return max(least, 0.0), most
 
 

@@ -63,16 +63,17 @@ def _average_precision(row: Row) -> Sample:
     value = float((positives / m * precision).sum())
     bound = 0.0
     if row.grid is not None and not row.grid.exact:
-        # Within a bin the positives may come first or last.
-        before_tp, before_fp = tp - positives, fp - negatives
-        first = _partial(positives, before_tp, before_fp)
-        last = _partial(positives, before_tp, fp)
+        # Within a bin the positives may come first, all at one score, or last, one by one.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            best = np.where(positives > 0, tp / (tp + fp - negatives), 0.0)
+        first = float((positives * best).sum())
+        last = _one_by_one(positives, tp - positives, fp)
         bound = float(max(first - value * m, value * m - last, 0.0) / m)
     error = math.sqrt(max(value * (1 - value), 0.0) / m)
     return Mean(value, error, float(m + negatives.sum()), "boyd", 0.0, 1.0, bound, float(m))
 
 
-def _partial(positives: Array, before_tp: Array, before_fp: Array) -> float:
+def _one_by_one(positives: Array, before_tp: Array, before_fp: Array) -> float:
     """Return Σ precision over the positives of each bin, one by one, with these before them."""
     total = 0.0
     for k, tp, fp in zip(positives, before_tp, before_fp, strict=True):

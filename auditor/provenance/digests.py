@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,12 @@ def file_manifest(files: Sequence[Path]) -> list[dict[str, Any]]:
     ]
 
 
-def rows_digest(columns: Sequence[str], hashes: NDArray[np.uint64]) -> str:
+def rows_digest(
+    columns: Sequence[str], hashes: NDArray[np.uint64] | Iterable[NDArray[np.uint64]]
+) -> str:
     """Return the digest of a table's columns and rows, in order.
 
-    ``hashes`` are the SHA-256 digests of the rows, shape ``[rows, 4]``. The same data from another
+    ``hashes`` are the SHA-256 digests of the rows, shape ``[rows, 4]``, or parts of them. The same data from another
     kind of file has the same digest where its fields are written alike.
     """
     from blake3 import blake3
@@ -48,5 +50,6 @@ def rows_digest(columns: Sequence[str], hashes: NDArray[np.uint64]) -> str:
     for name in columns:
         encoded = name.encode()
         digest.update(len(encoded).to_bytes(8, "little") + encoded)
-    digest.update(np.ascontiguousarray(hashes).tobytes())
+    for part in [hashes] if isinstance(hashes, np.ndarray) else hashes:
+        digest.update(np.ascontiguousarray(part).tobytes())
     return "blake3:" + digest.hexdigest()

@@ -66,7 +66,7 @@ def linear_axis(
     values:
         Everything that is to be seen; ``None`` is left out.
     limits:
-        The range of the quantity: the axis never leaves it.
+        The range of the quantity: the axis leaves it only for what lies outside itself.
     reference:
         A value that must be on the axis, where a line is drawn.
 
@@ -81,16 +81,28 @@ def linear_axis(
     if reference is not None:
         seen.append(reference)
     low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
+    lowest = -math.inf if limits[0] is None else min(limits[0], min(seen, default=limits[0]))
+    highest = math.inf if limits[1] is None else max(limits[1], max(seen, default=limits[1]))
+    low, high = min(max(low, lowest), highest), max(min(high, highest), lowest)
     if 0 <= low < 0.6 * high:
-        low = 0.0  # near enough to zero to show it
-    size = max(abs(low), abs(high))
-    if high - low < 1e-9 * max(size, 1.0):
+        low = max(0.0, lowest)  # near enough to zero to show it
+    if not _apart(low, high):
+        size = max(abs(low), abs(high))
         room = 0.5 * size if size > 1e-9 else 0.5
-        low = low - room if limits[0] is None else max(low - room, limits[0])
-        high = high + room if limits[1] is None else min(high + room, limits[1])
+        wide = max(low - room, lowest), min(high + room, highest)
+        # A quantity of one possible value has no room, and an axis all the same.
+        low, high = wide if _apart(*wide) else (low - room, high + room)
     first, last, step = _round_ends(low, high)
     marks = [float(f"{i * step:.12g}") for i in range(first, last + 1)]
+    if marks[0] < lowest <= low:
+        marks[0] = lowest
+    if marks[-1] > highest >= high:
+        marks[-1] = highest
     return Axis(marks[0], marks[-1], tuple(marks), reference=reference)
+
+
+def _apart(low: float, high: float) -> bool:
+    return high - low >= 1e-9 * max(abs(low), abs(high), 1.0)
 
 
 def ratio_axis(values: Iterable[float | None], *, limits: Iterable[float] = ()) -> Axis:

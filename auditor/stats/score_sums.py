@@ -21,6 +21,7 @@ SCORE_SUM_COLUMNS = (
     "records", "scored", "sum:score", "squares:score", "judged", "sum:squared", "squares:squared",
     "sum:log", "squares:log", "outside",
 )  # fmt: skip
+_MOST_JOINT = 1 << 16
 _CLIP = np.finfo(np.float64).eps
 
 
@@ -57,17 +58,19 @@ def score_sums(
     squared = np.where(judged, (s - labels) ** 2, 0.0)
     clipped = np.clip(s, _CLIP, 1 - _CLIP)
     logs = np.where(judged, -np.log(np.where(labels == 1, clipped, 1 - clipped)), 0.0)
-    block = np.stack(
-        [
-            np.ones(rows), known, s, s * s, judged, squared, squared**2, logs, logs**2,
-            known & ((s < 0) | (s > 1)),
-        ],
-        axis=1,
-    ).astype(np.float64)  # fmt: skip
+    block = [
+        np.ones(rows), known, s, s * s, judged, squared, squared**2, logs, logs**2,
+        known & ((s < 0) | (s > 1)),
+    ]  # fmt: skip
+    if groups.joint <= _MOST_JOINT:  # once in the joint table, whose marginals add up
+        joint = groups.joint_codes(codes)
+        sums = [np.bincount(joint, column, minlength=groups.joint) for column in block]
+        table.values[:] = groups.marginals(np.stack(sums, axis=1))
+        return table
     flat = groups.flat(codes)
     for position in range(flat.shape[1]):
-        for column in range(block.shape[1]):
+        for column, values in enumerate(block):
             table.values[:, column] += np.bincount(
-                flat[:, position], block[:, column], minlength=groups.total
+                flat[:, position], values, minlength=groups.total
             )
     return table

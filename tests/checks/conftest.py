@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,7 +14,7 @@ from auditor.datasets import Roles, declare_groups, open_table
 from auditor.evidence import Finding, Stage, canonical_json, sha256
 from auditor.stats import Statistic, read_statistic
 
-Run = Callable[[Check, Subject], list[Finding]]
+Run = Callable[..., list[Finding]]
 
 
 def stored(statistic: Statistic) -> tuple[str, bytes]:
@@ -24,9 +24,15 @@ def stored(statistic: Statistic) -> tuple[str, bytes]:
 
 @pytest.fixture
 def run() -> Run:
-    """Measure and derive; what is stored, and read back, gives the same findings."""
+    """Measure and derive; what is stored, and read back, gives the same findings.
 
-    def measure_and_derive(check: Check, subject: Subject) -> list[Finding]:
+    Every metric that the check names has a finding, but for those named as ``without``: they have
+    none.
+    """
+
+    def measure_and_derive(
+        check: Check, subject: Subject, *, without: Collection[str] = ()
+    ) -> list[Finding]:
         statistics: Sequence[Statistic] = check.measure(subject)
         assert statistics
         evidence = [Evidence(stored(s)[0], s) for s in statistics]
@@ -39,9 +45,9 @@ def run() -> Run:
         assert again == check
         assert again.derive(read, subject.stage) == findings
         assert len({finding.key for finding in findings}) == len(findings)
-        assert {finding.base_metric for finding in findings} >= {
-            metric.partition("[")[0] for metric in check.metrics
-        }
+        found = {finding.base_metric for finding in findings}
+        named = {metric.partition("[")[0] for metric in check.metrics}
+        assert named - found == set(without)
         for finding in findings:
             assert (finding.check, finding.stage) == (check.id, subject.stage)
             if finding.status == "measured":

@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 
 import auditor
-from auditor.checks import NotApplicable, NotMeasurable
+from auditor.checks import NotApplicable, NotMeasurable, Subject
 from auditor.checks.bias.adverse_impact import AdverseImpact
 from auditor.checks.bias.group_metrics import GroupMetrics
 from auditor.datasets import scan_confusion
 from auditor.errors import InputError
 from auditor.evidence import Finding, Slice, Stage, Status
 from auditor.metrics.adverse_impact import AGAINST_THE_MOST_SELECTED
+from auditor.metrics.reconciliation import RECONCILED
 from auditor.stats import CONFUSION
 
 COUNTS = pd.DataFrame(
@@ -44,6 +45,20 @@ def records() -> pd.DataFrame:
 
 
 BY_SEX: dict[str, Any] = {"sensitive": ("sex",), "prediction": "p"}
+
+
+@pytest.fixture
+def run(run: Any) -> Any:
+    """Measure and derive; only scores have a scoring rate, only published counts have totals."""
+
+    def measure_and_derive(check: AdverseImpact, subject: Subject) -> list[Finding]:
+        roles = subject.roles
+        without = set() if roles.task == "counts" else set(RECONCILED)
+        if roles.prediction is not None or roles.threshold is not None or roles.task == "counts":
+            without.add("scoring_rate")
+        return run(check, subject, without=without)
+
+    return measure_and_derive
 
 
 def test_published_counts_give_ratios_and_all_that_stands_beside(
@@ -153,7 +168,7 @@ def test_a_threshold_is_a_decision_and_no_scoring_rate(run: Any, subject: Any, p
                    threshold=1)  # fmt: skip
     findings = run(AdverseImpact(), made)
     assert pick(findings, "impact_ratio", sex="F").value == pytest.approx(0.4)
-    assert pick(findings, "scoring_rate").status == "not-evaluated"
+    assert not [f for f in findings if f.metric == "scoring_rate"]
 
 
 def test_a_bad_outcome_turns_the_rates_round_and_the_method_says_so(

@@ -12,8 +12,11 @@ from auditor.metrics import METRICS
 from auditor.stats import Statistic
 
 IDS = (
-    "bias.base-rates", "bias.class-metrics", "bias.group-metrics", "bias.training-loss", "explainability.attributions",
-    "provenance.duplicates", "provenance.missing-values", "provenance.overlap",
+    "bias.adverse-impact", "bias.base-rates", "bias.class-metrics", "bias.conditional-parity",
+    "bias.group-metrics", "bias.label-disagreement", "bias.proxies", "bias.ranking",
+    "bias.regression", "bias.representation", "bias.soft-membership", "bias.subgroups",
+    "bias.training-loss", "bias.unknown", "explainability.attributions", "provenance.duplicates",
+    "provenance.missing-values", "provenance.overlap",
 )  # fmt: skip
 
 

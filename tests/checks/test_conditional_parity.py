@@ -68,7 +68,6 @@ def test_one_group_has_no_comparison(run: Any, subject: Any, pick: Any) -> None:
 @pytest.mark.parametrize(
     ("roles", "reason"),
     [
-        ({"strata": ()}, "no strata were named"),
         ({"prediction": None, "score": "p"}, "neither predictions nor a threshold"),
         ({"frequency": None, "weight": "f"}, "weighted or clustered"),
     ],
@@ -86,3 +85,6 @@ def test_other_tasks_are_not_its_subject(subject: Any) -> None:
         ConditionalParity().measure(made)
     with pytest.raises(NotApplicable, match="no table"):
         ConditionalParity().measure(subject(Stage.EVALUATION, tables={"test": FRAME}, **ROLES))
+    made = subject(Stage.EVALUATION, predictions=FRAME, **{**ROLES, "strata": ()})
+    with pytest.raises(NotApplicable, match="no strata were named"):
+        ConditionalParity().measure(made)

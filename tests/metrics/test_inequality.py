@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -13,7 +14,11 @@ from hypothesis import strategies as st
 from auditor.evidence import Estimate, Slice
 from auditor.metrics import Absent, aggregate_sample, disaggregate, estimate, slice_samples
 from auditor.metrics.between_groups import BETWEEN_GROUPS
-from auditor.metrics.inequality import INEQUALITY_OF_SLICES, INEQUALITY_OVER_GROUPS
+from auditor.metrics.inequality import (
+    INEQUALITY_OF_SLICES,
+    INEQUALITY_OVER_GROUPS,
+    _over_box,
+)
 from auditor.stats import Attribute, Groups, SliceTable, confusion_counts
 
 GROUPS = Groups.declare([Attribute(name="race", levels=("A", "B", "C"))])
@@ -48,12 +53,8 @@ def entropy(benefits: Any, alpha: float) -> float:
 
 
 def test_the_toy_of_aif360() -> None:
-    """Labels 1 1 1 1 0 0 0 0 1 1 with two benefits: its tests expect 0.2, 0.3 and 4 ln 2 / 10."""
-    # benefits b: 4 records of 2, 4 of 0, 2 of 1; their mean is 1
-    records = [("A", 0, 1)] * 4 + [("A", 1, 0)] * 4 + [("A", 1, 1)] * 2
-    assert of_slice("generalized_entropy_index", counted(records)).value == pytest.approx(0.4)
-    assert entropy([2] * 4 + [0] * 4 + [1] * 2, 2) == pytest.approx(0.4)
-    # 2 of 2, 2 of 0 and 6 of 1
+    """Its own tests expect 0.2, 0.3 and 4 ln 2 / 10 of two or three errors of each kind in 10."""
+    # benefits b: 2 records of 2, 2 of 0 and 6 of 1; their mean is 1
     fewer = [("A", 0, 1)] * 2 + [("A", 1, 0)] * 2 + [("A", 1, 1)] * 6
     found = of_slice("generalized_entropy_index", counted(fewer))
     assert found.value == pytest.approx(0.2, abs=1e-12)
@@ -179,6 +180,25 @@ def test_equal_groups_have_no_inequality_between_them() -> None:
         found = estimate(over(name, table), confidence=0.95)
         assert isinstance(found, Estimate)
         assert found.value == 0
+
+
+@given(st.integers(0, 10_000))
+def test_the_box_of_means_is_searched_to_its_corners(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    low = rng.uniform(0.1, 1, 5)
+    high = low + rng.uniform(0, 0.6, 5)
+    weights = rng.dirichlet(np.ones(5))
+
+    def value(b: Any) -> float:
+        mean = weights @ b
+        return float(weights @ ((b / mean) ** 2 - 1) / 2)
+
+    least, most = _over_box(value, low, high)
+    corners = [value(np.where(c, high, low)) for c in itertools.product([False, True], repeat=5)]
+    assert most == pytest.approx(max(corners), rel=1e-6)
+    inside = [value(low + (high - low) * rng.random(5)) for _ in range(50)]
+    assert least <= min(inside) + 1e-12
+    assert max(inside) <= most + 1e-12
 
 
 def test_more_records_of_the_same_make_the_interval_narrower() -> None:

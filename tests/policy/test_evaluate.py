@@ -125,7 +125,7 @@ def test_without_a_finding_a_rule_is_not_evaluated(runs: SimpleNamespace, policy
     assert rule.findings == ()
     assert rule.reason == (
         "no finding of selection_rate_ratio at stage evaluation: the check that yields it "
-        "(bias.class-metrics or bias.group-metrics) did not run"
+        "(bias.class-metrics or bias.group-metrics or bias.soft-membership) did not run"
     )
 
 

@@ -75,8 +75,8 @@ def changed(old: str, new: str) -> str:
                      "stage: 'evalution' is not valid; did you mean 'evaluation'?",
                      id="unknown stage"),
         pytest.param(changed("evaluation", "pre-deployment"), "9:12",
-                     "is never measured at stage 'pre-deployment' (by bias.class-metrics, bias.group-metrics); valid: "
-                     "training, fine-tuning, evaluation, monitoring", id="impossible stage"),
+                     "is never measured at stage 'pre-deployment' (by bias.class-metrics, "
+                     "bias.group-metrics, bias.soft-membership); valid: training, fine-tuning, evaluation, monitoring", id="impossible stage"),
         pytest.param(f"rules:{RULE}    check: bias.group-metric\n", "11:12",
                      "did you mean 'bias.group-metrics'?", id="unknown check"),
         pytest.param(f"rules:{RULE}    check: provenance.overlap\n", "11:12",

@@ -29,6 +29,35 @@ def test_a_rate_never_gets_an_axis_beyond_its_range(values: list[float]) -> None
     assert -1e-9 <= axis.low < axis.high <= 1 + 1e-9
 
 
+@given(
+    st.lists(st.floats(min_value=2, max_value=7.3), max_size=8),
+    st.sampled_from([(2.0, 7.3), (1.9, None), (None, 7.3), (-3.3, 7.31)]),
+)
+def test_an_axis_keeps_to_limits_that_need_not_be_round_or_hold_zero(
+    values: list[float], limits: tuple[float | None, float | None]
+) -> None:
+    axis = linear_axis(values, limits=limits)
+    assert limits[0] is None or axis.low >= limits[0]
+    assert limits[1] is None or axis.high <= limits[1]
+    assert all(axis.low - 1e-9 <= value <= axis.high + 1e-9 for value in values)
+    assert list(axis.ticks) == sorted(set(axis.ticks))
+    assert (axis.ticks[0], axis.ticks[-1]) == (axis.low, axis.high)
+
+
+@pytest.mark.parametrize("limits", [(1.0, None), (1.0, 1.0), (2.0, 3.0), (None, -1.0), (-5.0, -4.0)])
+@pytest.mark.parametrize("values", [[], [0.0], [0.0, 0.0], [1.0], [2.0], [5.0], [None]])
+@pytest.mark.parametrize("reference", [None, 0.0])
+def test_no_limits_make_an_axis_without_room(
+    limits: tuple[float | None, float | None],
+    values: list[float | None],
+    reference: float | None,
+) -> None:
+    axis = linear_axis(values, limits=limits, reference=reference)
+    assert axis.low < axis.high
+    seen = [v for v in (*values, reference) if v is not None]
+    assert all(axis.low <= value <= axis.high for value in seen)
+
+
 @given(st.floats(min_value=1.01, max_value=9.9))
 def test_half_and_double_lie_equally_far_from_one(factor: float) -> None:
     axis = ratio_axis([factor, 1 / factor])

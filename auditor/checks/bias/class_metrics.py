@@ -53,6 +53,9 @@ class ClassMetrics(Check):
             raise NotApplicable("the task is not multiclass")
         if subject.roles.target is None:
             raise NotMeasurable("no target column")
+        for option in ("weight", "frequency", "cluster"):
+            if getattr(subject.roles, option) is not None:
+                raise NotMeasurable(f"predicted classes are not measured with a {option}")
         return [scan_classes(subject.predictions, subject.groups, subject.roles)]
 
     def derive(self, evidence: Sequence[Evidence], stage: Stage) -> list[Finding]:

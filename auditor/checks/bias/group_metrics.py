@@ -191,8 +191,12 @@ class GroupMetrics(Check):
                 absent += [(m, why) for m in SCORE_MEANS]
         if WEIGHTED in kinds:
             reason = "inequality of weighted or clustered records is not measured"
-            absent += [(m, reason) for m in INEQUALITY_OF_SLICES]
-        measured = [(m, Slice(), None, None, Absent(reason)) for m, reason in absent]
+            absent += [(m, reason) for m in (*INEQUALITY_OF_SLICES, *INEQUALITY_OVER_GROUPS)]
+            reason = "gaps of weighted or clustered records are not corrected"
+            absent += [(m, reason) for m in ("bias_corrected_gap", "between_group_variance")]
+            absent.append((DETECTABLE, "not measured for weighted or clustered records"))
+        first = {m: reason for m, reason in reversed(absent)}
+        measured = [(m, Slice(), None, None, Absent(first[m])) for m in dict(absent)]
         return self.place(measured, stage, [])
 
 
