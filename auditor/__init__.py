@@ -5,11 +5,14 @@ data provenance at every stage, judges the measurements by policy files, and ren
 anybody can verify again without the model, the data or a GPU.
 
 The data go one way. *Statistics* (``auditor.stats``) are counts that merge. *Metrics*
-(``auditor.metrics``) turn them into estimates with intervals. *Checks* (``auditor.checks``) measure
-statistics of a subject and derive *findings* (``auditor.evidence``). A *policy*
+(``auditor.metrics``) turn them into estimates with intervals: of one slice, of a slice against
+another, or over all groups. *Checks* (``auditor.checks``) measure statistics of a subject and derive
+*findings* (``auditor.evidence``); what they measure with lies in ``auditor.datasets`` (tables scanned
+where they lie), ``auditor.discovery`` (subgroups that nobody named), ``auditor.explain`` and
+``auditor.provenance``. A *policy*
 (``auditor.policy``) judges findings, and gives a *verdict*. The *ledger* (``auditor.ledger``) binds
 everything in a hash-chained, signed record; ``auditor.verify`` computes all of it again, and
-``auditor.report`` renders it. The *engine* (``auditor.engine``) drives this from Python, and
+``auditor.report`` renders it. ``auditor.mitigation`` compares ways out of a closed gate. The *engine* (``auditor.engine``) drives this from Python, and
 ``auditor.cli`` from the command line. Imports go down these layers only, and whoever verifies,
 judges or renders a run needs none of the machine-learning libraries.
 
@@ -55,7 +58,7 @@ def __getattr__(name: str) -> Any:
 
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
-    if name in {"checks", "datasets", "engine", "explain", "ledger", "metrics", "policy",
-                "provenance", "report", "stats", "verify"}:  # fmt: skip
+    if name in {"checks", "datasets", "discovery", "engine", "explain", "ledger", "metrics",
+                "mitigation", "policy", "provenance", "report", "stats", "verify"}:  # fmt: skip
         return import_module(f"auditor.{name}")
     raise AttributeError(f"module 'auditor' has no attribute {name!r}")

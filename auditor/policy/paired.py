@@ -53,11 +53,12 @@ def paired(unit: Unit, family: Family, *, least: int, reference: Against | None)
     if reference is not None and reference != "best":
         chosen = reference_slice(read, reference)
         if isinstance(chosen, Absent):
-            return _block(unit, family, tuple(counts), [], [], asides, chosen.reason)
+            return _block(unit, family, tuple(counts), [], [], [], asides, chosen.reason)
         pairs = [(where, chosen) for where in large if where != chosen]
         if not isinstance(chosen, str) and chosen not in large:
             pairs, empty = [], f"the reference {chosen} has too few records"
     labels: list[Slice] = []
+    others: list[ReferenceSlice] = []
     samples: list[Sample] = []
     for where, other in pairs:
         sample = pair_sample(unit.metric, unit.statistic, family, where, other, rows=rows)
@@ -67,8 +68,9 @@ def paired(unit: Unit, family: Family, *, least: int, reference: Against | None)
             empty = sample.reason
         else:
             labels.append(where)
+            others.append(other)
             samples.append(sample)
-    return _block(unit, family, tuple(counts), labels, samples, asides, empty)
+    return _block(unit, family, tuple(counts), labels, others, samples, asides, empty)
 
 
 def aggregated(unit: Unit, family: Family) -> Block:
@@ -77,8 +79,8 @@ def aggregated(unit: Unit, family: Family) -> Block:
     everybody = (Slice(),)
     if isinstance(sample, Absent):
         aside = Aside(unit.metric, Slice(), None, "listed", sample.reason)
-        return _block(unit, family, everybody, [], [], [aside], sample.reason)
-    return _block(unit, family, everybody, [Slice()], [sample], [], "")
+        return _block(unit, family, everybody, [], [], [], [aside], sample.reason)
+    return _block(unit, family, everybody, [Slice()], [], [sample], [], "")
 
 
 def _block(
@@ -86,10 +88,24 @@ def _block(
     family: Family,
     slices: tuple[Slice, ...],
     labels: list[Slice],
+    others: list[ReferenceSlice],
     samples: list[Sample],
     asides: list[Aside],
     empty: str,
 ) -> Block:
-    ours = np.arange(len(samples), dtype=np.intp)
-    contrasts = Contrasts(unit.metric, None, tuple(labels), tuple(samples), ours, shared=True)
+    """Return a block; ``others`` are the references of the labels, none for what has none.
+
+    A sample is of both slices. The references stand behind the samples with a stand-in each, so
+    that a waiver of the reference takes the contrast away as well, and a verdict names it.
+    """
+    n = len(samples)
+    references = list(dict.fromkeys(others))
+    theirs = None
+    if others:
+        theirs = np.array([n + references.index(other) for other in others], np.intp)
+    contrasts = Contrasts(
+        unit.metric, None, (*labels, *references),
+        (*samples, *(Absent("a reference") for _ in references)),
+        np.arange(n, dtype=np.intp), theirs, shared=True,
+    )  # fmt: skip
     return Block(family, slices, contrasts, tuple(asides), False, empty)

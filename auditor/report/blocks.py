@@ -34,7 +34,8 @@ class Block:
     """What one check measured at one stage.
 
     ``singles`` are metrics with nothing but one number for everybody; ``panels`` the others.
-    Metrics without any number stand in the section on what was not measured.
+    Metrics without any number stand in the section on what was not measured. ``hidden`` findings of
+    intersections are not drawn, because there are too many.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Block:
     panels: tuple[Panel, ...]
     singles: tuple[Panel, ...]
     matrices: tuple[Matrix, ...]
+    hidden: int = 0
 
     @property
     def main_panels(self) -> tuple[Panel, ...]:
@@ -77,9 +79,16 @@ def make_blocks(
     ``regions`` is what the policy accepts, by stage and metric.
     """
     grouped: dict[tuple[Stage, str], list[Located]] = {}
+    hidden: Counter[tuple[Stage, str]] = Counter()
+    crossed = crossings_fit(findings)
     for index, finding in enumerate(findings):
-        grouped.setdefault((finding.stage, finding.check), []).append((index, finding))
-    most_rows = rows_that_fit(findings)
+        key = (finding.stage, finding.check)
+        located = grouped.setdefault(key, [])
+        if crossed or not _crosses(finding):
+            located.append((index, finding))
+        else:
+            hidden[key] += 1
+    most_rows = rows_that_fit(f for located in grouped.values() for _, f in located)
     ordered = sorted(grouped, key=lambda key: (-key[0].order, key[1] not in _FIRST))
     blocks = [
         _block(
@@ -89,6 +98,7 @@ def make_blocks(
             grouped[stage, check],
             most_rows,
             {metric: region for (at, metric), region in (regions or {}).items() if at == stage},
+            hidden[stage, check],
         )
         for number, (stage, check) in enumerate(ordered, start=1)
     ]
@@ -98,6 +108,20 @@ def make_blocks(
 def check_title(check: str) -> str:
     """Return the title of a check, and its id where a plug-in's check is not there."""
     return CHECKS.get(check).title if check in CHECKS else shown(check)
+
+
+def crossings_fit(findings: Sequence[Finding]) -> bool:
+    """Whether there are so few intersections that each can be drawn, be it with few rows."""
+    panels = {
+        (f.stage, f.check, root_of(f.metric)[0], f.slice.attributes) for f in findings
+        if f.over is None
+    }  # fmt: skip
+    gaps = sum(f.over is not None for f in findings)
+    return _MOST_ROWS[-1] * len(panels) + gaps <= 2 * _ROWS_IN_ALL
+
+
+def _crosses(finding: Finding) -> bool:
+    return max(len(finding.slice.attributes), len(finding.over or ())) > 1
 
 
 def rows_that_fit(findings: Iterable[Finding]) -> int:
@@ -120,6 +144,7 @@ def _block(
     findings: list[Located],
     most_rows: int,
     regions: Mapping[str, Region],
+    hidden: int = 0,
 ) -> Block:
     counts: list[Located] = []
     shapes: dict[str, list[Located]] = {"panel": [], "matrix": [], "gap": []}
@@ -147,6 +172,7 @@ def _block(
         panels=tuple(panel for panel in panels if not panel.single),
         singles=tuple(panel for panel in panels if panel.single),
         matrices=make_matrices(shapes["matrix"], prefix=f"{identifier}m"),
+        hidden=hidden,
     )  # fmt: skip
 
 

@@ -27,30 +27,63 @@ _METHODS = {
     "census": "counted in full",
     "delong": "DeLong",
     "delong-binned": "DeLong, binned scores",
+    "delong-two-halves": "DeLong, model fitted on the other half",
     "delta": "delta method",
     "double-corrected-bootstrap": "double-corrected bootstrap",
+    "expected-number": "expected number",
     "fisher-exact": "Fisher exact",
     "gaussian-bridge": "noise of Gaussian bridges",
     "gaussian-noise": "Gaussian noise of the bins",
+    "hoeffding-bonferroni": "Hoeffding (Bonferroni)",
+    "katz": "Katz",
+    "less-population": "less the population’s share",
     "logistic-binned": "logistic fit, binned scores",
     "logistic-exact": "logistic fit",
-    "katz": "Katz",
+    "mantel-haenszel-greenland-robins": "Mantel–Haenszel (Greenland–Robins)",
+    "mantel-haenszel-robins-breslow-greenland": "Mantel–Haenszel (Robins–Breslow–Greenland)",
+    "mantel-haenszel-sato": "Mantel–Haenszel (Sato)",
     "miettinen-nurminen": "Miettinen–Nurminen score",
+    "miller-madow": "Miller–Madow",
+    "multinomial-noise": "multinomial noise",
     "newcombe": "Newcombe",
+    "newcombe-persons": "Newcombe, persons counted",
     "normal": "normal approximation",
+    "normal-superpopulation": "normal approximation, over further records",
+    "one-person-flip": "one person decided otherwise",
+    "pooled-two-sample-z": "two-sample z, pooled",
+    "power-80": "found with a power of 80 %",
     "simultaneous-box": "simultaneous bounds of the groups",
+    "tango": "Tango score, paired",
+    "welch": "Welch",
     "wilson": "Wilson score",
+    "wilson-balanced": "Wilson score of each class",
     "wilson-f1": "Wilson score of TP / (TP + FP + FN)",
+    "wilson-less-population": "Wilson score, less the population’s share",
+    "wilson-log-ratio": "Wilson score, log ratio",
+    "wilson-macro": "Wilson score of each class",
     "wilson-odds": "Wilson score of the odds",
+    "wilson-per-population": "Wilson score, over the population’s share",
     "wilson-quantile": "Wilson score, inverted",
+    "wilson-soft": "Wilson score of expected counts",
+    "wilson-soft-correlated": "Wilson score of expected counts, correlated",
+    "worst-case": "worst case",
+    "worst-case-of-these-records": "worst case of these records",
 }
 
 _ENDINGS = {
     "-all-pairs-bonferroni": "all pairs together (Bonferroni)",
     "-all-pairs-tukey": "all pairs together (Tukey)",
     "-with-the-best": "with the best of the others (Hsu)",
+    "-all-slices": "all slices together",
     "-weighted": "design-based, weighted",
     "-clustered": "design-based, clustered",
+    "-by-list": "by list",
+    "-hard-threshold-tends-to-overstate-gaps": "likeliest group (tends to overstate gaps)",
+    "-of-not-being-selected": "of not being selected",
+    "-adjusted": "adjusted",
+    "-folded": "folded at ½",
+    "-cut": "cut at ½",
+    "-bonferroni": "Bonferroni",
 }
 
 
@@ -176,12 +209,14 @@ def method_text(method: str) -> str:
     >>> method_text("newcombe-all-pairs-bonferroni")
     'Newcombe, all pairs together (Bonferroni)'
     """
+    if method in _METHODS:
+        return _METHODS[method]
     for ending, words in _ENDINGS.items():
         if method.endswith(ending):
             return f"{method_text(method.removesuffix(ending))}, {words}"
     if method.startswith("mover-"):
         return f"{method_text(method.removeprefix('mover-'))}, recovered variance"
-    return _METHODS.get(method, shown(method))
+    return shown(method.replace("-", " "))
 
 
 def root_of(metric: str) -> tuple[str, str]:
