@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from auditor.cli.options import Bins, Json, Positive, Sensitive, read_bins
+from auditor.errors import InputError
 
 if TYPE_CHECKING:
     from auditor.mitigation import Comparison
@@ -50,7 +53,7 @@ def mitigate(
     from auditor.engine.datasets import as_names
     from auditor.engine.mitigation import mitigate_table
 
-    with working("Comparing"):
+    with working("Comparing"), _options_named():
         comparison = mitigate_table(
             open_table(table), target=target, score=score, sensitive=as_names(sensitive),
             threshold=threshold, positive=positive, bins=read_bins(bins), constraint=constraint,
@@ -67,6 +70,17 @@ def mitigate(
         )
     console().print(_table(comparison))
     console().print(out.sentence, soft_wrap=True)
+
+
+@contextmanager
+def _options_named() -> Generator[None]:
+    """Name the option where an argument of the same name was wrong."""
+    try:
+        yield
+    except InputError as error:
+        if error.where not in {"constraint", "recipes", "accept"}:
+            raise
+        raise InputError(error.what, where=f"--{error.where}", valid=error.valid) from None
 
 
 def _table(comparison: Comparison) -> Any:

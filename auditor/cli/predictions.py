@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -110,7 +111,7 @@ def predictions(
     if not names and not unknown:
         raise InputError("no sensitive attribute was named", where="--sensitive",
                          valid="one or more columns")  # fmt: skip
-    compared = read_reference(reference, names)
+    compared = read_reference(reference, (*names, *unknown)) if reference else None
     given = {
         "target": target, "prediction": prediction, "score": score, "threshold": threshold,
         "positive": positive, "sensitive": names, "bins": read_bins(bins), "task": task,
@@ -120,6 +121,7 @@ def predictions(
         "resolution": "exact" if exact else None,
     }  # fmt: skip
     roles = Roles(**role_changes(given))
+    _meant_for(task, {**given, "exact": exact or None, "features": features})
     if prediction is None and score is None and task != "counts":
         raise InputError("neither --prediction nor --score was given",
                          valid="the column of predictions, or of scores")  # fmt: skip
@@ -128,7 +130,7 @@ def predictions(
         roles.check(opened)
     with one_shot(
         out=out, policy=policy, key=sign_key, seed=seed,
-        fields=_fields(compared, intersections, features),
+        fields=_fields(compared, names, features),
     ) as audit:  # fmt: skip
         with working("Measuring"):
             audit.evaluate(predictions=opened, intersections=intersections, **given)
@@ -136,20 +138,47 @@ def predictions(
     raise typer.Exit(exit_code(verdict))
 
 
+_COUNTED = ("binary", "multiclass", "regression", "ranking")
+_MEANT_FOR: dict[str, tuple[str, ...]] = {
+    "threshold": ("binary",), "positive": ("binary",), "strata": ("binary",),
+    "membership": ("binary",), "exact": ("binary",), "unfavourable": ("binary", "counts"),
+    "features": ("binary", "multiclass"), "weight": _COUNTED, "frequency": _COUNTED,
+    "cluster": _COUNTED, "query": ("ranking",), "top": ("ranking",), "total": ("counts",),
+    "selected": ("counts",),
+}  # fmt: skip
+"""The tasks that read an option; with any other it would be ignored in silence."""
+
+
+def _meant_for(task: str, given: Mapping[str, Any]) -> None:
+    from auditor.errors import InputError
+
+    for option, tasks in _MEANT_FOR.items():
+        if given[option] and task not in tasks:
+            raise InputError(f"the task {task} does not use it", where=f"--{option}",
+                             valid=f"--task {' or '.join(tasks)}")  # fmt: skip
+
+
 def _fields(
-    reference: object, intersections: int, features: str | None
-) -> dict[str, dict[str, object]]:
-    """Return the fields of checks that the command line sets."""
+    reference: str | Mapping[str, str] | None, declared: Sequence[str], features: str | None
+) -> dict[str, dict[str, Any]]:
+    """Return the fields of checks that the command line sets; a policy's stay where it does not.
+
+    A group is a reference for the checks that know its attribute: those of declared attributes,
+    or that of probabilities of membership.
+    """
     from auditor.checks import CHECKS
     from auditor.engine.datasets import as_names
 
-    fields: dict[str, dict[str, object]] = {}
+    fields: dict[str, dict[str, Any]] = {}
     for identifier in CHECKS:
-        known = CHECKS.get(identifier).model_fields
-        if "reference" in known:
-            fields[identifier] = {"reference": reference}
-            if "intersections" in known:
-                fields[identifier]["intersections"] = intersections
+        if reference is None or "reference" not in CHECKS.get(identifier).model_fields:
+            continue
+        mine = reference
+        if not isinstance(reference, str):
+            soft = identifier == "bias.soft-membership"
+            mine = {k: v for k, v in reference.items() if (k not in declared) is soft}
+        if mine:
+            fields[identifier] = {"reference": mine}
     if features is not None:
         fields["bias.subgroups"] = {"features": "all" if features == "all" else as_names(features)}
     return fields

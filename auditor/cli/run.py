@@ -49,8 +49,9 @@ def run(
     policy = None if file.policy is None else _policy(folder, file.policy)
     with one_shot(
         out=out, policy=policy, key=sign_key, seed=seed,
-        fields={"bias.group-metrics": {"reference": data.reference,
-                                       "intersections": data.intersections}},
+        fields={"bias.group-metrics": {
+            k: getattr(data, k) for k in ("reference", "intersections") if k in data.model_fields_set
+        }},
         system=file.system.model_dump(mode="json", exclude_defaults=True) or None,
     ) as opened:  # fmt: skip
         if "data" in file.stages and tables:

@@ -25,12 +25,14 @@ _STYLES = {
 
 
 _MOST_SHOWN = 40
+_MOST_REASONS = 3
 _SHOWN = (
     ("mean_error", "mean_absolute_error", "r2_score"),
     ("exposure", "ndkl"),
     ("macro_f1_score", "accuracy", "balanced_accuracy"),
     ("selection_rate", "false_positive_rate", "false_negative_rate", "auc"),
     ("favourable_rate",),
+    ("mean_prediction",),
 )
 """What is printed of each group, by the kind of what was measured."""
 
@@ -77,6 +79,9 @@ def show_findings(findings: Sequence[Finding]) -> None:
     from rich.text import Text
 
     there = {f.metric for f in findings if f.status == "measured"}
+    if not there:
+        reasons = list(dict.fromkeys(f.reason for f in findings if f.reason))[:_MOST_REASONS]
+        console().print(f"Nothing was measured: {'; '.join(reasons)}.", soft_wrap=True)
     wanted = next((names for names in _SHOWN if there & set(names)), ())
     wanted = tuple(name for name in wanted if name in there)
     slices = {f.slice: None for f in findings if f.metric in wanted and len(f.slice) <= 1

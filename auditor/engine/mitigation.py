@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,10 +32,15 @@ def mitigate_table(
     """Compare the post-processing recipes on the records that have a label, a score and groups.
 
     Several sensitive attributes make one group of each combination. Raises :class:`InputError`
-    where no record can be used.
+    where no record can be used, or all of them are of one group.
     """
     import pandas as pd
 
+    if not sensitive:
+        raise InputError("no sensitive attribute was named", where="--sensitive",
+                         valid="one or more columns")  # fmt: skip
+    if not math.isfinite(threshold):
+        raise InputError(f"the threshold is {threshold}", where="--threshold", valid="a number")
     roles = Roles(
         sensitive=tuple(sensitive), target=target, score=score, positive=positive,
         bins=dict(bins or {}),
@@ -53,6 +59,11 @@ def mitigate_table(
         raise InputError(
             f"none of {table.rows:,} rows has a label, a score and every group", where=table.name,
             valid="rows with all of them",
+        )  # fmt: skip
+    if len(np.unique(codes[usable], axis=0)) < 2:
+        raise InputError(
+            f"all {usable.sum():,} usable records of {table.rows:,} are of one group",
+            where=f"{table.name}, --sensitive", valid="at least two groups",
         )  # fmt: skip
     people = pd.DataFrame(
         {

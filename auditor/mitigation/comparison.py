@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "WayOut", "on_the_front"]
 
+_MOST_NAMED = 8
 _FIGURES = ("accuracy", "change", "balanced_accuracy", "auc", "difference", "ratio")
 _ACCEPT = re.compile(r"\s*(>=|<=|≥|≤)\s*([0-9]*\.?[0-9]+)\s*")
 
@@ -166,8 +167,10 @@ class Comparison(Value):
         silent = {str(r.slice): r.reason for r in results[0].rates if r.estimate is None}
         if not silent:
             return ""
-        listed = ", ".join(f"{where} ({reason})" for where, reason in silent.items())
-        return f" Nothing is said about {listed}."
+        listed = [f"{where} ({reason})" for where, reason in silent.items()]
+        if len(listed) > _MOST_NAMED:
+            listed[_MOST_NAMED:] = [f"and {len(listed) - _MOST_NAMED:,} more"]
+        return f" Nothing is said about {', '.join(listed)}."
 
     def _repr_html_(self) -> str:
         head = "".join(

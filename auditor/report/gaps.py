@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from auditor.metrics import METRICS
+from auditor.evidence import Finding
+from auditor.metrics import METRICS, Metric
 from auditor.policy import Region
 from auditor.report.cells import Cell, Column, Located, make_column
-from auditor.report.text import metric_name, metric_title, over_text
+from auditor.report.text import metric_name, metric_title, over_text, shown
 
 __all__ = ["Gap", "GapRow", "make_gaps"]
 
@@ -36,27 +37,39 @@ class Gap:
     @property
     def named(self) -> bool:
         """Whether the field has a name for it, or a policy judges it; others are folded away."""
-        base, _ = metric_name(self.metric)
-        known = METRICS.get(base) if base in METRICS else None
+        known = _known(self.metric)
         return known is None or known.over_groups or self.column.region is not None
+
+    @property
+    def largest(self) -> bool:
+        """Whether it is the largest of the gaps between pairs of groups."""
+        known = _known(self.metric)
+        return known is not None and (known.extreme or known.operation is not None)
 
 
 def make_gaps(
     findings: Iterable[Located], *, prefix: str, regions: Mapping[str, Region] | None = None
 ) -> tuple[Gap, ...]:
-    """Group the aggregates over attributes by metric."""
+    """Group the aggregates over attributes by metric.
+
+    What one metric says of many features stands in one table, a feature a row. A metric without
+    any number has none: the section on what was not measured tells why.
+    """
     by_metric: dict[str, list[Located]] = {}
     for index, finding in findings:
-        by_metric.setdefault(finding.metric, []).append((index, finding))
+        base, _ = metric_name(finding.metric)
+        known = _known(base)
+        together = known is not None and known.parameter == "feature"
+        by_metric.setdefault(base if together else finding.metric, []).append((index, finding))
     return tuple(
         _gap(metric, located, f"{prefix}-{number}", (regions or {}).get(metric))
         for number, (metric, located) in enumerate(by_metric.items(), start=1)
+        if any(finding.status == "measured" for _, finding in located)
     )
 
 
 def _gap(metric: str, findings: list[Located], identifier: str, region: Region | None) -> Gap:
-    base, _ = metric_name(metric)
-    known = METRICS.get(base) if base in METRICS else None
+    known = _known(metric)
     cells = [Cell(index, finding) for index, finding in findings]
     evidence = {digest: None for _, finding in findings for digest in finding.evidence}
     return Gap(
@@ -65,6 +78,17 @@ def _gap(metric: str, findings: list[Located], identifier: str, region: Region |
         title=metric_title(metric),
         formula="" if known is None else known.formula,
         column=make_column(identifier, metric, "value", cells, region=region),
-        rows=tuple(GapRow(over_text(cell.finding.over or ()), cell) for cell in cells),
+        rows=tuple(GapRow(_row_title(cell.finding, metric), cell) for cell in cells),
         evidence=tuple(evidence),
     )
+
+
+def _row_title(finding: Finding, metric: str) -> str:
+    over = over_text(finding.over or ())
+    parameter = metric_name(finding.metric)[1]
+    return over if parameter is None or metric_name(metric)[1] else f"{shown(parameter)} · {over}"
+
+
+def _known(metric: str) -> Metric | None:
+    base, _ = metric_name(metric)
+    return METRICS.get(base) if base in METRICS else None

@@ -40,7 +40,8 @@ class Matrix:
     """One metric over its parameter: for everybody, largest first, and by group.
 
     ``hidden`` parameters stand in ``findings.json`` alone; ``nothing`` names those whose value is
-    exactly 0; ``comparisons`` counts the differences and ratios between groups that are not drawn.
+    exactly 0; ``comparisons`` counts the differences and ratios between groups that are not drawn,
+    ``intersections`` the values of intersections that are not.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Matrix:
     nothing: tuple[str, ...]
     hidden: int
     comparisons: int
+    intersections: int
     evidence: tuple[str, ...]
 
 
@@ -67,7 +69,7 @@ class _Draft:
 
     def add(self, index: int, finding: Finding, parameter: str, operation: str) -> None:
         if operation != "value":
-            self.comparisons += 1
+            self.comparisons += finding.status == "measured"
             return
         self.evidence |= dict.fromkeys(finding.evidence)
         cell = Cell(index, finding)
@@ -93,13 +95,15 @@ def make_matrices(findings: Iterable[Located], *, prefix: str) -> tuple[Matrix, 
 
 def _finish(base: str, draft: _Draft, identifier: str) -> Matrix:
     known = METRICS.get(base) if base in METRICS else None
-    ranked = sorted(draft.everybody, key=lambda name: (-_size(draft.everybody[name]), name))
-    zero = [name for name in ranked if draft.everybody[name].finding.value == 0]
-    if len(zero) < 2:
+    ranked = _ranked(draft)
+    zero = [n for n in ranked if n in draft.everybody and draft.everybody[n].finding.value == 0]
+    if len(zero) < 2 or all(map(_is_number, ranked)):
         zero = []
     rest = [name for name in ranked if name not in zero]
     kept = rest[:_MOST_PARAMETERS]
-    cells = [draft.everybody[name] for name in kept]
+    whole = [name for name in kept if name in draft.everybody]
+    cells = [draft.everybody[name] for name in whole]
+    measured = any(cell.measured for cell in cells)
     column = make_column(identifier, base, "value", cells, from_zero=True)
     return Matrix(
         id=identifier,
@@ -109,7 +113,7 @@ def _finish(base: str, draft: _Draft, identifier: str) -> Matrix:
         source="" if known is None else known.source,
         parameter=(known.parameter if known else None) or "parameter",
         column=column,
-        rows=tuple(MatrixRow(shown(name), (draft.everybody[name],)) for name in kept),
+        rows=tuple(MatrixRow(shown(n), (draft.everybody[n],)) for n in whole if measured),
         groups=tuple(
             _group_table(attributes, family, kept, f"{identifier}-g{number}", base)
             for number, (attributes, family) in enumerate(draft.by_group.items())
@@ -118,8 +122,30 @@ def _finish(base: str, draft: _Draft, identifier: str) -> Matrix:
         nothing=tuple(shown(name, limit=40) for name in zero),
         hidden=len(rest) - len(kept),
         comparisons=draft.comparisons,
+        intersections=sum(
+            cell.measured
+            for attributes, family in draft.by_group.items()
+            if len(attributes) > 1
+            for found in family.values()
+            for cell in found.values()
+        ),
         evidence=tuple(draft.evidence),
     )
+
+
+def _ranked(draft: _Draft) -> list[str]:
+    """Return the parameters: numbers in their order, names by their value, largest first."""
+    families = draft.by_group.values()
+    inside = (name for family in families for cells in family.values() for name in cells)
+    names = list(dict.fromkeys([*draft.everybody, *inside]))
+    if all(map(_is_number, names)):
+        return sorted(names, key=float)
+    sizes = {n: _size(draft.everybody[n]) if n in draft.everybody else -1.0 for n in names}
+    return sorted(names, key=lambda name: (-sizes[name], name))
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.replace(".", "", 1).isdigit()
 
 
 def _group_table(

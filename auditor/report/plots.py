@@ -41,7 +41,8 @@ def plot_rates(findings: Sequence[Finding], metric: str, *, over: Family) -> alt
         tooltip=["slice:N", "value:Q", "low:Q", "high:Q", "n:Q", "method:N"],
     )
     return _sized(base.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q")
-                  + base.mark_point(filled=True, size=60).encode(x="value:Q"), len(rows))  # fmt: skip
+                  + base.mark_point(filled=True, size=60).encode(x="value:Q"),
+                  len(rows))  # fmt: skip
 
 
 def plot_disparities(

@@ -32,14 +32,15 @@ def make_remarks(
     record: RunRecord, findings: Sequence[Finding], verdict: Verdict | None, policy: PolicyText
 ) -> tuple[str, ...]:
     """Return the sentences that belong beside a verdict."""
-    return (*reversals(findings), *disagreements(findings), *ways_out(record, findings, verdict, policy))
+    return (
+        *reversals(findings), *disagreements(findings),
+        *ways_out(record, findings, verdict, policy),
+    )  # fmt: skip
 
 
 def reversals(findings: Sequence[Finding]) -> tuple[str, ...]:
     """Say where a comparison within strata reverses the plain one."""
-    values = {
-        (f.metric, f.slice, f.reference): f.value for f in findings if f.status == "measured"
-    }
+    values = {(f.metric, f.slice, f.reference): f.value for f in findings if f.status == "measured"}
     said: list[str] = []
     for finding in findings:
         if finding.metric != "simpson_reversal" or not finding.value:
@@ -116,7 +117,8 @@ def ways_out(
 def _failed(rule: RuleVerdict, scores: ScoreCounts) -> list[Family]:
     """Return the families in which a slice failed, as the scores were counted."""
     failed = {b.slice.attributes for b in rule.bounds if b.decision == Status.FAIL}
-    return [family for family in scores.groups.families if family and tuple(sorted(family)) in failed]
+    families = (family for family in scores.groups.families if family)
+    return [family for family in families if tuple(sorted(family)) in failed]
 
 
 def _scores(record: RunRecord, findings: Sequence[Finding]) -> ScoreCounts | None:

@@ -66,6 +66,8 @@ def metric_title(metric: str) -> str:
 
     >>> metric_title("selection_rate_ratio"), metric_title("base_rate[test]")
     ('Ratio of selection rates', 'Base rate (test)')
+    >>> metric_title("bias_corrected_gap[accuracy]")
+    'Largest gap without its upward bias (accuracy)'
     """
     base, parameter = metric_name(metric)
     known = METRICS.get(base) if base in METRICS else None
@@ -75,7 +77,11 @@ def metric_title(metric: str) -> str:
         title = _comparison_title(known.operation, METRICS.get(known.components[0]).title)
     else:
         title = known.title
-    return title if parameter is None else f"{title} ({shown(parameter)})"
+    if parameter is None:
+        return title
+    if known is not None and known.parameter == "metric" and parameter in METRICS:
+        return f"{title} ({_inside(METRICS.get(parameter).title)})"
+    return f"{title} ({shown(parameter)})"
 
 
 def slice_text(where: Slice, *, everybody: str = "everybody") -> str:
@@ -106,11 +112,15 @@ def stage_text(stage: Stage | str) -> str:
 
 
 def _comparison_title(operation: str, component: str) -> str:
-    name = component if component.isupper() else component[:1].lower() + component[1:]
-    if component.split(" ")[0].rstrip("²") in _NAMES:
-        name = component
+    name = _inside(component)
     plural = f"{name}s" if name.endswith("rate") else name
     return f"{operation.capitalize()} {'in' if operation == 'difference' else 'of'} {plural}"
+
+
+def _inside(title: str) -> str:
+    """Return a title as it stands within a sentence."""
+    named = title.isupper() or title.split(" ")[0].rstrip("²") in _NAMES
+    return title if named else title[:1].lower() + title[1:]
 
 
 def _visible(character: str) -> str:

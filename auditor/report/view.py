@@ -137,7 +137,7 @@ class ReportView:
     def missing_groups(self) -> tuple[tuple[str, str, Group], ...]:
         """The unknown and the empty groups: where they were counted, the attribute, the group."""
         return tuple(
-            (f"{block.stage_title}, {block.title}", attribute, group)
+            (f"{block.stage_title}, {block.title}{_of_which(population)}", attribute, group)
             for block, population in self.populations
             for attribute, group in (*population.unknown, *population.empty)
         )
@@ -153,6 +153,12 @@ class ReportView:
         touched = {rule.id for rule in self.waivers}
         written = self.policy.text.waivers if self.policy else ()
         return tuple(waiver for waiver in written if waiver.rule not in touched)
+
+
+def _of_which(population: Population) -> str:
+    """Name the table where a block counts several."""
+    _, _, table = population.title.partition(" (")
+    return f" ({table}" if table else ""
 
 
 def make_view(record: RunRecord) -> ReportView:

@@ -99,7 +99,7 @@ def gate_sentence(verdict: Verdict) -> str:
         if verdict.status in (Status.INCONCLUSIVE, Status.NOT_EVALUATED):
             return "The gate is open: what is not decided does not close it."
         return "The gate is open."
-    closing = [shown(rule.title or rule.id, limit=80) for rule in verdict.rules if rule.closes_gate]
+    closing = [shown(rule.title or rule.id) for rule in verdict.rules if rule.closes_gate]
     if not closing:
         return "The gate is closed."
     names = "; ".join(closing[:3]) + (f"; and {len(closing) - 3} more" if len(closing) > 3 else "")

@@ -100,9 +100,11 @@ def test_a_reference_that_cannot_be_used_leaves_nothing_to_judge(
 
 
 def test_one_group_has_nobody_to_be_compared_with(predicted: Any, policy: Make) -> None:
-    rule = predicted({"A": (0, 200), "B": (0, 0)}).rule(policy(**DISTANCE))
-    assert rule.status is Status.NOT_EVALUATED
-    assert "fewer than two groups are large enough to compare" in rule.reason
+    for n, reason in ((0, "only one group holds records"),
+                      (20, "fewer than two groups are large enough to compare")):  # fmt: skip
+        rule = predicted({"A": (0, 200), "B": (0, n)}).rule(policy(**DISTANCE))
+        assert rule.status is Status.NOT_EVALUATED
+        assert reason in rule.reason
 
 
 def test_a_waiver_of_one_of_the_two_sets_their_distance_aside(

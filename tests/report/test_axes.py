@@ -44,7 +44,9 @@ def test_an_axis_keeps_to_limits_that_need_not_be_round_or_hold_zero(
     assert (axis.ticks[0], axis.ticks[-1]) == (axis.low, axis.high)
 
 
-@pytest.mark.parametrize("limits", [(1.0, None), (1.0, 1.0), (2.0, 3.0), (None, -1.0), (-5.0, -4.0)])
+@pytest.mark.parametrize(
+    "limits", [(1.0, None), (1.0, 1.0), (2.0, 3.0), (None, -1.0), (-5.0, -4.0)]
+)
 @pytest.mark.parametrize("values", [[], [0.0], [0.0, 0.0], [1.0], [2.0], [5.0], [None]])
 @pytest.mark.parametrize("reference", [None, 0.0])
 def test_no_limits_make_an_axis_without_room(

@@ -12,6 +12,7 @@ from auditor.evidence import Finding, Slice, Stage
 from auditor.policy import parse_region
 from auditor.report.absent import make_absences
 from auditor.report.blocks import Block, make_blocks, rows_that_fit
+from auditor.report.text import metric_title
 from auditor.stats import SliceTable, Statistic
 
 
@@ -50,10 +51,111 @@ def test_every_measured_finding_has_one_place(findings: list[Finding]) -> None:
     blocks = make_blocks(findings)
     places = placed(blocks)
     assert set(places.values()) == {1}
-    compared = sum(matrix.comparisons for block in blocks for matrix in block.matrices)
+    matrices = [matrix for block in blocks for matrix in block.matrices]
+    counted = sum(matrix.comparisons + matrix.intersections for matrix in matrices)
     measured = {i for i, f in enumerate(findings) if f.status == "measured"}
-    assert len(measured - set(places)) <= compared
-    assert all(findings[i].metric.startswith("mean_abs") for i in measured - set(places))
+    missing = [findings[i] for i in measured - set(places)]
+    assert len(missing) == counted > 0
+    assert {f.base_metric for f in missing if f.reference is None} == {"score_quantile"}
+
+
+def panels_of(rates: Iterable[str], slices: int) -> list[Finding]:
+    return [
+        Finding(
+            check="bias.group-metrics", metric=rate, stage=Stage.EVALUATION,
+            slice=Slice({"town": f"town {i}"}), status="measured", value=0.5, low=0.4, high=0.6,
+            confidence=0.95, n=90, method="wilson",
+        )
+        for rate in rates for i in range(slices)
+    ]  # fmt: skip
+
+
+def test_what_has_no_room_is_said_and_the_main_metrics_and_the_judged_come_first() -> None:
+    further = [f"further_{i}" for i in range(200)]
+    findings = panels_of([*further, "selection_rate", "judged"], 10)
+    (block,) = make_blocks(findings, {(Stage.EVALUATION, "judged"): parse_region(">= 0.8")})
+    drawn = {panel.metric for panel in block.panels}
+    assert {"selection_rate", "judged"} < drawn
+    titles = [metric_title(metric) for metric in (*further, "selection_rate", "judged")]
+    assert len(drawn) + len(block.undrawn) == len(titles)
+    assert set(block.undrawn) == set(titles) - {panel.title for panel in block.panels}
+    assert {panel.metric for panel in block.main_panels} == {"selection_rate", "judged"}
+
+
+def test_few_panels_are_all_open_and_many_only_the_main_ones() -> None:
+    (few,) = make_blocks(panels_of(["accuracy", "mine", "other"], 2))
+    assert [panel.metric for panel in few.main_panels] == ["accuracy", "mine", "other"]
+    assert few.other_panels == few.undrawn == ()
+    (many,) = make_blocks(panels_of(["base_rate[test]", *map("m{}".format, range(9))], 2))
+    assert [panel.metric for panel in many.main_panels] == ["base_rate[test]"]
+    assert [panel.metric for panel in many.other_panels] == [f"m{i}" for i in range(9)]
+
+
+def gap(metric: str, *, measured: bool = True) -> Finding:
+    number = {"value": 0.1, "low": 0.0, "high": 0.2, "confidence": 0.95, "n": 90, "method": "delta"}
+    return Finding(
+        check="bias.proxies", metric=metric, stage=Stage.EVALUATION, slice=Slice(), over=("sex",),
+        **({"status": "measured", **number} if measured  # type: ignore[arg-type]
+           else {"status": "not-evaluated", "reason": "one group"}),
+    )  # fmt: skip
+
+
+def test_gaps_with_a_name_are_open_and_the_others_folded() -> None:
+    names = ["auc_difference", "log_loss_difference", "equalized_odds_difference", "of_a_plug_in"]
+    findings = [gap(name) for name in names]
+    (block,) = make_blocks(findings)
+    named = {entry.metric: entry.named for entry in block.gaps}
+    assert named == dict(zip(names, (False, False, True, True), strict=True))
+    assert [entry.metric for entry in block.open_gaps] == names[2:]
+    assert [entry.metric for entry in block.folded_gaps] == names[:2]
+
+    (judged,) = make_blocks(
+        findings, {(Stage.EVALUATION, "log_loss_difference"): parse_region("<= 0.1")}
+    )
+    assert "log_loss_difference" in {entry.metric for entry in judged.open_gaps}
+
+    (unnamed,) = make_blocks(findings[:2])  # then those of the main metrics are open
+    assert [entry.metric for entry in unnamed.open_gaps] == ["auc_difference"]
+
+
+def test_gaps_without_room_are_counted_and_the_named_ones_stay() -> None:
+    classes = [f"f1_score_difference[class {i}]" for i in range(200)]
+    (block,) = make_blocks([gap(name) for name in (*classes, "equalized_odds_ratio")])
+    assert block.gaps[-1].metric == "equalized_odds_ratio"
+    assert len(block.gaps) + block.gaps_hidden == 201
+    assert block.gaps_hidden > 100
+
+
+def test_a_gap_that_nowhere_has_a_number_has_no_table_and_its_reason_stands_elsewhere() -> None:
+    findings = [gap("equalized_odds_ratio", measured=False), gap("demographic_parity_ratio")]
+    (block,) = make_blocks(findings)
+    assert [entry.metric for entry in block.gaps] == ["demographic_parity_ratio"]
+    (absence,) = make_absences(findings)
+    assert absence.reason == "one group"
+
+
+def test_what_one_metric_says_of_many_features_stands_in_one_table() -> None:
+    (block,) = make_blocks(
+        [gap("proxy_mutual_information[age]"), gap("proxy_mutual_information[zip]")]
+    )
+    (table,) = block.gaps
+    assert [row.title for row in table.rows] == ["age · sex", "zip · sex"]
+    assert not table.largest  # it is one number for all groups, and no gap between two
+
+
+def test_numbers_as_parameters_stand_in_their_order_and_names_by_size() -> None:
+    def row(metric: str, value: float) -> Finding:
+        return Finding(
+            check="bias.ranking", metric=metric, stage=Stage.EVALUATION, slice=Slice(),
+            status="measured", value=value, low=value, high=value, confidence=0.95, n=50, method="census",
+        )  # fmt: skip
+
+    found = [row("top_k_rate[10]", 0.3), row("top_k_rate[5]", 0.2), row("top_k_rate[100]", 0.1)]
+    found += [row("missing_rate[a]", 0.1), row("missing_rate[b]", 0.4)]
+    (block,) = make_blocks(found)
+    numbers, names = block.matrices
+    assert [entry.name for entry in numbers.rows] == ["5", "10", "100"]
+    assert [entry.name for entry in names.rows] == ["b", "a"]
 
 
 def test_every_finding_without_a_number_is_listed_with_its_reason(findings: list[Finding]) -> None:

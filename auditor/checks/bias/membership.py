@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from auditor.checks.check import Check, Evidence, NotApplicable, register
+from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
 from auditor.datasets.scan_membership import check_membership, scan_membership
 from auditor.errors import InputError
@@ -69,6 +69,11 @@ class SoftMembership(Check):
         table, roles = subject.predictions, subject.roles
         if table is None or not roles.membership or roles.task != "binary":
             raise NotApplicable("no probabilities of membership in binary predictions")
+        for option in ("weight", "frequency", "cluster"):
+            if getattr(roles, option) is not None:
+                raise NotMeasurable(
+                    f"groups known by probability are not measured with a {option}"
+                )
         for attribute, columns in roles.membership.items():
             if attribute in roles.sensitive:
                 raise InputError(f"{attribute!r} is sensitive, and has probabilities as well",

@@ -156,7 +156,7 @@ class Subgroups(Check):
             names = [name for name in table.columns if name not in taken]
         else:
             names = list(dict.fromkeys(self.features or ()))
-            table.require(names, option="features")
+            table.require(names, option="--features")
             if both := [name for name in names if name in taken]:
                 raise NotMeasurable(f"the feature {both[0]!r} has another role")
         if not names:
