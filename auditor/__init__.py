@@ -7,14 +7,14 @@ anybody can verify again without the model, the data or a GPU.
 The data go one way. *Statistics* (``auditor.stats``) are counts that merge. *Metrics*
 (``auditor.metrics``) turn them into estimates with intervals: of one slice, of a slice against
 another, or over all groups. *Checks* (``auditor.checks``) measure statistics of a subject and
-derive *findings* (``auditor.evidence``). What they measure with lies in ``auditor.datasets`` (tables
-scanned where they lie), ``auditor.discovery`` (subgroups that nobody named), ``auditor.explain`` and
-``auditor.provenance``. A *policy* (``auditor.policy``) judges findings, and gives a *verdict*. The
-*ledger* (``auditor.ledger``) binds everything in a hash-chained, signed record; ``auditor.verify``
-computes all of it again, ``auditor.report`` renders it, and ``auditor.mitigation`` compares ways out
-of a closed gate. The *engine* (``auditor.engine``) drives this from Python, and ``auditor.cli`` from
-the command line. Imports go down these layers only, and whoever verifies, judges or renders a run
-needs none of the machine-learning libraries.
+derive *findings* (``auditor.evidence``). What they measure with lies in ``auditor.datasets``
+(tables scanned where they lie), ``auditor.discovery`` (subgroups that nobody named),
+``auditor.explain`` and ``auditor.provenance``. A *policy* (``auditor.policy``) judges findings,
+and gives a *verdict*. The *ledger* (``auditor.ledger``) binds everything in a hash-chained, signed
+record; ``auditor.verify`` computes all of it again, ``auditor.report`` renders it, and
+``auditor.mitigation`` compares ways out of a closed gate. The *engine* (``auditor.engine``) drives
+this from Python, and ``auditor.cli`` from the command line. Imports go down these layers only, and
+whoever verifies, judges or renders a run needs none of the machine-learning libraries.
 
 Start with :class:`Audit`.
 """

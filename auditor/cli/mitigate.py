@@ -95,7 +95,8 @@ def _table(comparison: Comparison) -> Any:
     for result in comparison.results:
         cells = [_figure(getattr(result, name)) for name in ("accuracy", "change", "ratio")]
         table.add_row(
-            Text(_short(result.recipe, comparison.constraint)), *cells, "yes" if result.sensitive_at_prediction else "no",
+            Text(_short(result.recipe, comparison.constraint)), *cells,
+            "yes" if result.sensitive_at_prediction else "no",
             Text(result.reason or ("on the front" if result.pareto else "")),
         )  # fmt: skip
     return table

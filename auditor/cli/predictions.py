@@ -112,7 +112,7 @@ def predictions(
         raise InputError("no sensitive attribute was named", where="--sensitive",
                          valid="one or more columns")  # fmt: skip
     compared = read_reference(reference, (*names, *unknown)) if reference else None
-    given = {
+    given: dict[str, Any] = {
         "target": target, "prediction": prediction, "score": score, "threshold": threshold,
         "positive": positive, "sensitive": names, "bins": read_bins(bins), "task": task,
         "weight": weight, "frequency": frequency, "cluster": cluster, "strata": strata,

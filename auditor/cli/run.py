@@ -49,9 +49,9 @@ def run(
     policy = None if file.policy is None else _policy(folder, file.policy)
     with one_shot(
         out=out, policy=policy, key=sign_key, seed=seed,
-        fields={"bias.group-metrics": {
-            k: getattr(data, k) for k in ("reference", "intersections") if k in data.model_fields_set
-        }},
+        fields={"bias.group-metrics": data.model_dump(
+            include={"reference", "intersections"}, exclude_unset=True
+        )},
         system=file.system.model_dump(mode="json", exclude_defaults=True) or None,
     ) as opened:  # fmt: skip
         if "data" in file.stages and tables:

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
     from auditor.evidence import Finding, Verdict
 
-__all__ = ["console", "print_json", "show_findings", "show_remarks", "show_run", "show_verdict", "working"]
+__all__ = [
+    "console",
+    "print_json",
+    "show_findings",
+    "show_remarks",
+    "show_run",
+    "show_verdict",
+    "working",
+]
 
 _STYLES = {
     "pass": ("green", "✓"), "waived": ("cyan", "~"), "fail": ("bold red", "✗"),
@@ -80,7 +88,10 @@ def show_findings(findings: Sequence[Finding]) -> None:
 
     there = {f.metric for f in findings if f.status == "measured"}
     if not there:
-        reasons = list(dict.fromkeys(f.reason for f in findings if f.reason))[:_MOST_REASONS]
+        reasons = list(
+            dict.fromkeys(f.reason for f in findings
+                          if f.reason and not f.check.startswith("explainability."))
+        )[:_MOST_REASONS]  # fmt: skip
         console().print(f"Nothing was measured: {'; '.join(reasons)}.", soft_wrap=True)
     wanted = next((names for names in _SHOWN if there & set(names)), ())
     wanted = tuple(name for name in wanted if name in there)

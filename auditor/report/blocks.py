@@ -158,7 +158,7 @@ def crossings_fit(findings: Sequence[Finding]) -> bool:
 
 
 def roots_without_room(
-    findings: Iterable[Finding], *, judged: Collection[tuple[Stage, str]] = ()
+    findings: Iterable[Finding], *, judged: Collection[tuple[str, str]] = ()
 ) -> frozenset[tuple[Stage, str, str]]:
     """Return stage, check and metric of the panels that are left out of a report of very many.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from auditor.errors import InputError, nearest
 from auditor.evidence import Finding, Slice
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_disparities", "plot_rates", "plot_scores", "plot_thresholds"]
 
+Rate = Literal[
+    "selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy"
+]
+_RATES: tuple[str, ...] = get_args(Rate)
 _WIDTH = 420
 _STEP = 22
 
@@ -24,15 +28,16 @@ _STEP = 22
 def plot_rates(findings: Sequence[Finding], metric: str, *, over: Family) -> alt.Chart:
     """Draw a metric of every slice of a family with its interval; n stands in the tooltip.
 
+    Of several stages it is the latest at which it was measured.
+
     Raises :class:`InputError` where the metric was not measured over these attributes.
     """
     alt = _altair()
     rows = [
         {"slice": str(f.slice), "value": f.value, "low": f.low, "high": f.high, "n": f.n,
          "method": f.method}
-        for f in findings
-        if f.metric == metric and f.status == "measured" and f.over is None
-        and f.reference is None and f.slice.attributes == tuple(sorted(over))
+        for f in _latest(findings, metric)
+        if f.over is None and f.reference is None and f.slice.attributes == tuple(sorted(over))
     ]  # fmt: skip
     _required(rows, metric, over, findings)
     x = alt.X("low:Q", title=metric_title(metric), scale=alt.Scale(zero=False))
@@ -57,9 +62,8 @@ def plot_disparities(
     rows = [
         {"slice": f"{f.slice} against {f.reference}", "value": f.value, "low": f.low,
          "high": f.high, "n": f.n, "method": f.method}
-        for f in findings
-        if f.metric == metric and f.status == "measured" and f.reference is not None
-        and f.slice.attributes == tuple(sorted(over))
+        for f in _latest(findings, metric)
+        if f.reference is not None and f.slice.attributes == tuple(sorted(over))
     ]  # fmt: skip
     _required(rows, metric, over, findings)
     base = alt.Chart(alt.Data(values=rows)).encode(
@@ -109,12 +113,15 @@ def plot_thresholds(
     scores: ScoreCounts,
     *,
     over: Family,
-    rate: Literal[
-        "selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy"
-    ] = "selection_rate",
+    rate: Rate = "selection_rate",
 ) -> alt.Chart:
-    """Draw a rate of each group along all thresholds."""
+    """Draw a rate of each group along all thresholds.
+
+    Raises :class:`InputError` where the rate is none of these, or no group has scores.
+    """
     alt = _altair()
+    if rate not in _RATES:
+        raise InputError(f"there is no curve of {rate!r}", valid=nearest(rate, _RATES))
     rows: list[dict[str, Any]] = [
         {"slice": str(where), "threshold": float(t), "rate": float(v)}
         for where, curve in threshold_curves(scores, over).items()
@@ -131,6 +138,13 @@ def plot_thresholds(
             tooltip=["slice:N", "threshold:Q", "rate:Q"],
         )
     )  # fmt: skip
+
+
+def _latest(findings: Sequence[Finding], metric: str) -> list[Finding]:
+    """Return what was measured of a metric, at the latest stage that has it."""
+    found = [f for f in findings if f.metric == metric and f.status == "measured"]
+    last = max((f.stage.order for f in found), default=0)
+    return [f for f in found if f.stage.order == last]
 
 
 def _by_slice(scores: ScoreCounts, family: Family) -> list[tuple[Slice, Any]]:

@@ -13,12 +13,13 @@ from auditor.metrics.conditional import reversal
 from auditor.mitigation import threshold_tradeoff
 from auditor.report.fields import Fields
 from auditor.report.policy_text import PolicyText
-from auditor.report.text import over_text, slice_text
+from auditor.report.text import over_text, shown, slice_text
 from auditor.stats import SCORES, Family, ScoreCounts, read_statistic
 
 __all__ = ["disagreements", "make_remarks", "reversals", "ways_out"]
 
 _MOST = 4
+_LONGEST = 600
 _RATES: Mapping[str, Literal["selection_rate", "true_positive_rate"]] = {
     "selection_rate_ratio": "selection_rate",
     "demographic_parity_ratio": "selection_rate",
@@ -106,11 +107,13 @@ def ways_out(
                 )  # fmt: skip
             except AuditorError:
                 continue
-            if not isinstance(found, Absent):
-                said[
-                    f"A way out of “{rule.title or rule.id}”: {found.sentence(low)} This uses the "
-                    "group of a person for the decision, which the law may not allow."
-                ] = None
+            if isinstance(found, Absent) or (found.current_ratio or 0.0) >= low:
+                continue  # the scores do not show what failed
+            cost = shown(found.sentence(low), limit=_LONGEST)
+            said[
+                f"A way out of “{shown(rule.title or rule.id)}”: {cost} This uses the "
+                "group of a person for the decision, which the law may not allow."
+            ] = None
     return tuple(said)[:_MOST]
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import auditor
-from auditor.checks import NotApplicable, NotMeasurable, Subject
+from auditor.checks import Check, NotApplicable, NotMeasurable, Subject
 from auditor.checks.bias.adverse_impact import AdverseImpact
 from auditor.checks.bias.group_metrics import GroupMetrics
 from auditor.datasets import scan_confusion
@@ -51,7 +51,9 @@ BY_SEX: dict[str, Any] = {"sensitive": ("sex",), "prediction": "p"}
 def run(run: Any) -> Any:
     """Measure and derive; only scores have a scoring rate, only published counts have totals."""
 
-    def measure_and_derive(check: AdverseImpact, subject: Subject) -> list[Finding]:
+    def measure_and_derive(check: Check, subject: Subject) -> list[Finding]:
+        if not isinstance(check, AdverseImpact):
+            return run(check, subject)
         roles = subject.roles
         without = set() if roles.task == "counts" else set(RECONCILED)
         if roles.prediction is not None or roles.threshold is not None or roles.task == "counts":

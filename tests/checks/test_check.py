@@ -15,8 +15,8 @@ IDS = (
     "bias.adverse-impact", "bias.base-rates", "bias.class-metrics", "bias.conditional-parity",
     "bias.group-metrics", "bias.label-disagreement", "bias.proxies", "bias.ranking",
     "bias.regression", "bias.representation", "bias.soft-membership", "bias.subgroups",
-    "bias.training-loss", "bias.unknown", "explainability.attributions", "provenance.duplicates",
-    "provenance.missing-values", "provenance.overlap",
+    "bias.training-loss", "bias.unknown-attributes", "explainability.attributions",
+    "provenance.duplicates", "provenance.missing-values", "provenance.overlap",
 )  # fmt: skip
 
 

@@ -76,11 +76,13 @@ def changed(old: str, new: str) -> str:
                      id="unknown stage"),
         pytest.param(changed("evaluation", "pre-deployment"), "9:12",
                      "is never measured at stage 'pre-deployment' (by bias.class-metrics, "
-                     "bias.group-metrics, bias.soft-membership); valid: training, fine-tuning, evaluation, monitoring", id="impossible stage"),
+                     "bias.group-metrics, bias.soft-membership); valid: training, fine-tuning, "
+                     "evaluation, monitoring", id="impossible stage"),
         pytest.param(f"rules:{RULE}    check: bias.group-metric\n", "11:12",
                      "did you mean 'bias.group-metrics'?", id="unknown check"),
         pytest.param(f"rules:{RULE}    check: provenance.overlap\n", "11:12",
-                     "does not yield selection_rate_ratio; valid: bias.class-metrics, bias.group-metrics",
+                     "does not yield selection_rate_ratio; valid: bias.class-metrics, "
+                     "bias.group-metrics, bias.soft-membership",
                      id="wrong check"),
         pytest.param(f"rules:{RULE}    reference: smallest\n", "11:16",
                      "'smallest' is not valid", id="unknown reference"),

@@ -147,7 +147,8 @@ def test_numbers_as_parameters_stand_in_their_order_and_names_by_size() -> None:
     def row(metric: str, value: float) -> Finding:
         return Finding(
             check="bias.ranking", metric=metric, stage=Stage.EVALUATION, slice=Slice(),
-            status="measured", value=value, low=value, high=value, confidence=0.95, n=50, method="census",
+            status="measured", value=value, low=value, high=value, confidence=0.95, n=50,
+            method="census",
         )  # fmt: skip
 
     found = [row("top_k_rate[10]", 0.3), row("top_k_rate[5]", 0.2), row("top_k_rate[100]", 0.1)]

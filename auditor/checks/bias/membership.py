@@ -71,9 +71,7 @@ class SoftMembership(Check):
             raise NotApplicable("no probabilities of membership in binary predictions")
         for option in ("weight", "frequency", "cluster"):
             if getattr(roles, option) is not None:
-                raise NotMeasurable(
-                    f"groups known by probability are not measured with a {option}"
-                )
+                raise NotMeasurable(f"groups known by probability are not measured with a {option}")
         for attribute, columns in roles.membership.items():
             if attribute in roles.sensitive:
                 raise InputError(f"{attribute!r} is sensitive, and has probabilities as well",
