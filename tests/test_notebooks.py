@@ -21,7 +21,10 @@ def test_a_notebook_runs_from_the_first_cell_to_the_last(path: Path, tmp_path: P
     notebook = nbformat.read(path, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "outputs are not committed"
     client = NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
     )
     client.execute()
     shown = [o for cell in notebook.cells for o in cell.get("outputs", ())]

@@ -131,9 +131,7 @@ def _scan_clusters(
     cluster = table.text(str(roles.cluster))
     inner: dict[str, str] = {**fields}
     # A record without a cluster is a cluster of its own.
-    inner["cluster"] = (
-        f"coalesce('c' || {cluster}, 'r' || cast(row_number() over () as varchar))"
-    )
+    inner["cluster"] = f"coalesce('c' || {cluster}, 'r' || cast(row_number() over () as varchar))"
     numbering: dict[str, int] = {}
     rows = {k: [] for k in ("codes", "cell", "w", "cluster")}
     for batch in stream(table, groups, roles, inner):
@@ -228,5 +226,3 @@ def _weight_sql(table: Table, column: str, option: str, *, whole: bool) -> str:
     if not row["total"]:
         raise InputError(f"all {table.rows:,} values are 0", where=where, valid="some above 0")
     return number
-
-

@@ -51,9 +51,7 @@ class Plots:
 
         return plot_scores(self._scores(), over=self._declared(over))
 
-    def thresholds(
-        self, rate: str = "selection_rate", *, over: str | Sequence[str]
-    ) -> alt.Chart:
+    def thresholds(self, rate: str = "selection_rate", *, over: str | Sequence[str]) -> alt.Chart:
         """Draw a rate of each group along all thresholds."""
         from auditor.report.plots import plot_thresholds
 

@@ -32,7 +32,7 @@ def mitigate_table(
     """Compare the post-processing recipes on the records that have a label, a score and groups.
 
     Several sensitive attributes make one group of each combination. Raises :class:`InputError`
-    where no record can be used, or all of them are of one group.
+    where no record can be used, and where all of them have one label or are of one group.
     """
     import pandas as pd
 
@@ -59,6 +59,11 @@ def mitigate_table(
         raise InputError(
             f"none of {table.rows:,} rows has a label, a score and every group", where=table.name,
             valid="rows with all of them",
+        )  # fmt: skip
+    if len(np.unique(labels[usable])) < 2:
+        raise InputError(
+            f"all {usable.sum():,} usable records of {table.rows:,} have one label",
+            where=f"{table.name}, --target", valid="both labels",
         )  # fmt: skip
     if len(np.unique(codes[usable], axis=0)) < 2:
         raise InputError(

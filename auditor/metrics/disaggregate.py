@@ -249,9 +249,7 @@ class _Place:
         }
         metric = METRICS.get(split_parameter(name)[0])
         by = "largest" if self.reference == "best" else self.reference
-        chosen = reference_slice(
-            SliceSamples(metric, self.family, records, self.rows.records), by
-        )
+        chosen = reference_slice(SliceSamples(metric, self.family, records, self.rows.records), by)
         if isinstance(chosen, Absent):
             return [self._absent(name, where, chosen) for where in records]
         out: list[Measured] = []
@@ -261,12 +259,8 @@ class _Place:
             if not where.known:
                 out.append((name, where, chosen, None, Absent("the group is unknown")))
                 continue
-            sample = pair_sample(
-                name, self.statistic, self.family, where, chosen, rows=self.rows
-            )
-            out.append(
-                (name, where, chosen, None, estimate(sample, confidence=self.confidence))
-            )
+            sample = pair_sample(name, self.statistic, self.family, where, chosen, rows=self.rows)
+            out.append((name, where, chosen, None, estimate(sample, confidence=self.confidence)))
         return out
 
     def over_groups(self, name: str) -> Measured:

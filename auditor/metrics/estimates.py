@@ -155,9 +155,7 @@ def _compare_proportions(
     return outcomes
 
 
-def _compare_one(
-    operation: Comparison, a: Sample, b: Sample, confidence: float
-) -> Outcome | None:
+def _compare_one(operation: Comparison, a: Sample, b: Sample, confidence: float) -> Outcome | None:
     """Compare two samples; ``None`` for those that are compared by their intervals."""
     if isinstance(a, Absent):
         return Absent(f"this slice: {a.reason}")

@@ -121,9 +121,7 @@ def _over_box(value: Callable[[Array], float], low: Array, high: Array) -> tuple
 
 def _differential(rows: Mapping[Slice, Row]) -> Sample:
     rates = [METRICS.get(name).readers[CONFUSION] for name in ("selection_rate", "rejection_rate")]
-    samples = [
-        [s for s in map(read, rows.values()) if isinstance(s, Proportion)] for read in rates
-    ]
+    samples = [[s for s in map(read, rows.values()) if isinstance(s, Proportion)] for read in rates]
     if len(samples[0]) < 2:
         return Absent("fewer than two groups have predictions")
     # Smoothed as by a symmetric Dirichlet prior of total weight 1, so that an empty cell is finite.

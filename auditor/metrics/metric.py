@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -163,6 +163,6 @@ def with_parameter(name: str, parameter: str | None) -> str:
 
 def _lower(title: str) -> str:
     """Write a title inside a sentence: ``Base rate`` as ``base rate``, ``F1`` and ``R²`` as is."""
-    return title if title[1:2].isupper() or not title[1:2].isalpha() else title[0].lower() + title[1:]
-
-
+    return (
+        title if title[1:2].isupper() or not title[1:2].isalpha() else title[0].lower() + title[1:]
+    )

@@ -160,4 +160,3 @@ AVERAGED_METRICS: tuple[str, ...] = (
         "Σ over classes of (share of the class) · F1"),
 )  # fmt: skip
 """The averages over classes, in the order in which they are shown."""
-

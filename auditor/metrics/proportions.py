@@ -32,8 +32,8 @@ def _share_of_records(row: Row) -> Sample:
 add_metric(
     Metric(
         "missing_rate", "Share of missing values", ideal=0.0, better="lower",
-        readers={MISSING: _share_of_records}, parameter="column", formula="missing values / records",
-        source="counted over the whole table",
+        readers={MISSING: _share_of_records}, parameter="column",
+        formula="missing values / records", source="counted over the whole table",
     )
 )  # fmt: skip
 add_metric(

@@ -107,7 +107,7 @@ _RATES: tuple[str, ...] = (
 )  # fmt: skip
 
 
-def _accuracy(right: bool) -> dict[str, Any]:  # noqa: FBT001
+def _accuracy(right: bool) -> dict[str, Any]:
     over, under = positions(("tp", "tn") if right else ("fp", "fn")), positions(_JUDGED)
     empty = "no records with label and prediction"
 

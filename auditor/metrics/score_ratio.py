@@ -40,8 +40,16 @@ def miettinen_nurminen_ratio(
     with np.errstate(divide="ignore", invalid="ignore"):
         centre = np.log(np.clip((a / m) / (b / n), 1e-12, 1e12))
     centre = np.where(np.isnan(centre), 0.0, centre)
-    outside = np.repeat([-_LIMIT, _LIMIT], half)
-    log_bounds = root_between(lambda log_r: np.abs(_score(log_r, a, m, b, n)) - z, centre, outside)
+    side = np.repeat([-1.0, 1.0], half)
+
+    def excess(log_r: Array) -> Array:
+        return np.abs(_score(log_r, a, m, b, n)) - z
+
+    # A short bracket, where it holds the bound, needs half of the steps.
+    width = 2 * z * np.sqrt(1 / np.maximum(a, 0.5) + 1 / np.maximum(b, 0.5))
+    near = np.clip(centre + side * width, -_LIMIT, _LIMIT)
+    outside = np.where(excess(near) > 0, near, side * _LIMIT)
+    log_bounds = root_between(excess, centre, outside)
     bounds = np.exp(log_bounds)
     nothing = m[:half] + n[:half] <= 1
     low = np.where((a[:half] <= 0) | nothing, 0.0, bounds[:half])

@@ -169,5 +169,3 @@ def _values(statistic: Statistic, flat_slice: int) -> NDArray[Any]:
     if isinstance(statistic, ScoreCounts):
         return statistic.by_label(flat_slice)
     return statistic.values[flat_slice]
-
-

@@ -159,7 +159,7 @@ class _Place:
         reference: Against,
     ) -> Block:  # fmt: skip
         """Every slice against the reference."""
-        chosen = _reference(self.read, judged, reference)
+        chosen = _reference(self.read, reference)
         if isinstance(chosen, Absent):
             return self.block(asides, chosen.reason)
         if isinstance(chosen, str):
@@ -211,9 +211,7 @@ def _only(block: Block, only: Slice) -> Block:
     return replace(block, contrasts=kept, asides=asides, all_pairs=False, empty=empty)
 
 
-def _reference(
-    read: SliceSamples, judged: Mapping[Slice, Sample], reference: Against
-) -> ReferenceSlice | Absent:
+def _reference(read: SliceSamples, reference: Against) -> ReferenceSlice | Absent:
     if isinstance(reference, Mapping):
         for name, value in reference.items():
             if name in read.family and not any(w[name] == value for w in read.known()):

@@ -30,9 +30,9 @@ class Levels:
     """The error that a rule may make, and over what it is split.
 
     ``tests`` is the number of one-sided comparisons among which one false accusation could lie;
-    ``looks`` is how often the rule is judged, and ``share`` what this look may spend of the error. A
-    pass needs no correction: it claims that *every* slice lies inside, and each has to show it (an
-    intersection-union test).
+    ``looks`` is how often the rule is judged, and ``share`` what this look may spend of the error.
+    A pass needs no correction: it claims that *every* slice lies inside, and each has to show it
+    (an intersection-union test).
     """
 
     confidence: float

@@ -13,7 +13,8 @@ def plan(policy: Policy) -> tuple[Check, ...]:
     """Return the checks that the policy names, and those that its rules bring along.
 
     A rule whose metric no named check yields at its stage brings every registered check that does
-    (for one task or another), with default fields. A check that failed to load is left out here; the verdict shows it.
+    (for one task or another), with default fields. A check that failed to load is left out here;
+    the verdict shows it.
     """
     checks: dict[str, Check] = {
         use.id: CHECKS.get(use.id).build(use.fields, where=policy.id)

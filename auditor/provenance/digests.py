@@ -41,8 +41,8 @@ def rows_digest(
 ) -> str:
     """Return the digest of a table's columns and rows, in order.
 
-    ``hashes`` are the SHA-256 digests of the rows, shape ``[rows, 4]``, or parts of them. The same data from another
-    kind of file has the same digest where its fields are written alike.
+    ``hashes`` are the SHA-256 digests of the rows, shape ``[rows, 4]``, or parts of them. The same
+    data from another kind of file has the same digest where its fields are written alike.
     """
     from blake3 import blake3
 

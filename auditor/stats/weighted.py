@@ -124,9 +124,7 @@ def _add(
     size = pairs.shape[0] * width
     records = np.bincount(inverse * width + cells, minlength=size).reshape(-1, width)
     totals = np.bincount(inverse * width + cells, weight, minlength=size).reshape(-1, width)
-    add_clusters(
-        values, pairs[:, 0], records.astype(np.float64), totals.astype(np.float64)
-    )
+    add_clusters(values, pairs[:, 0], records.astype(np.float64), totals.astype(np.float64))
 
 
 def add_clusters(

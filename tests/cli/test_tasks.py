@@ -1,4 +1,4 @@
-"""``auditor predictions --task regression`` and ``--task ranking``, from the table to the proof."""
+"""``auditor predictions --task``: every task, from the table to the proof and the reports."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from .conftest import Auditor
 REGRESSION = ("--task", "regression", "--target", "y", "--prediction", "p", "--sensitive", "sex")
 RANKING = ("--task", "ranking", "--score", "s", "--sensitive", "sex", "--query", "q", "--top",
            "5,10")  # fmt: skip
+MULTICLASS = ("--task", "multiclass", "--target", "y", "--prediction", "p", "--sensitive", "sex")
+COUNTS = ("--task", "counts", "--total", "n", "--selected", "k", "--sensitive", "sex,race")
 
 
 @pytest.fixture
@@ -30,6 +32,26 @@ def numbers(tmp_path: Path) -> Path:
     )
     path = tmp_path / "numbers.csv"
     frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def animals(tmp_path: Path) -> Path:
+    """300 classified animals; those of men are often taken for dogs."""
+    rng = np.random.default_rng(0)
+    sex, y = rng.choice(["F", "M"], 300), rng.choice(["bird", "cat", "dog"], 300)
+    wrong = (sex == "M") & (rng.random(300) < 0.4)
+    frame = pd.DataFrame({"sex": sex, "y": y, "p": np.where(wrong, "dog", y), "s": rng.random(300)})
+    path = tmp_path / "animals.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """Counts of applicants and selected, by sex and by race, as a regulator publishes them."""
+    path = tmp_path / "published.csv"
+    path.write_text("sex,race,n,k\nF,,100,20\nM,,100,40\n,A,150,45\n,B,45,15\n")
     return path
 
 
@@ -66,6 +88,55 @@ def test_ranked_lists_from_table_to_proof(auditor: Auditor, numbers: Path) -> No
     (divergence,) = [f for f in done.json["findings"] if f["metric"] == "ndkl"]
     assert (divergence["over"], divergence["n"]) == (["sex"], 20)
     assert auditor("verify", "run").code == 3
+
+
+def test_classes_from_table_to_proof(auditor: Auditor, animals: Path) -> None:
+    done = auditor("predictions", animals, *MULTICLASS, "--json", "--out", "run")
+    assert done.code == 0
+    found = measured(done.json, "bias.class-metrics")
+    men = pd.read_csv(animals).query("sex == 'M'")
+    cats = men[men.y == "cat"]
+    assert found["accuracy"]["value"] == pytest.approx((men.y == men.p).mean())
+    rate = found["true_positive_rate[cat]"]
+    assert (rate["value"], rate["n"]) == (pytest.approx((cats.p == "cat").mean()), len(cats))
+    assert "macro_f1_score" in done.err
+    assert auditor("verify", "run").code == 3
+
+
+def test_published_counts_from_table_to_proof(auditor: Auditor, published: Path) -> None:
+    done = auditor("predictions", published, *COUNTS, "--json", "--out", "run")
+    assert done.code == 0
+    (ratio,) = [f for f in done.json["findings"]
+                if f["metric"] == "impact_ratio" and f["slice"] == {"sex": "F"}]  # fmt: skip
+    assert (ratio["value"], ratio["n"], ratio["reference"]) == (0.5, 200, {"sex": "M"})
+    # By race 195 persons were counted, by sex 200.
+    assert "The counts by race add up to 5 fewer persons" in done.err
+    assert auditor("verify", "run").code == 3
+
+
+@pytest.mark.parametrize(
+    ("table_of", "options"),
+    [
+        ("table", ("--target", "y", "--prediction", "p", "--score", "s", "--sensitive", "sex")),
+        ("numbers", REGRESSION), ("numbers", RANKING), ("animals", MULTICLASS),
+        ("published", COUNTS),
+    ],
+    ids=["binary", "regression", "ranking", "multiclass", "counts"],
+)  # fmt: skip
+def test_a_run_of_every_task_is_intact_and_has_its_reports(
+    auditor: Auditor, request: pytest.FixtureRequest, table_of: str, options: tuple[str, ...]
+) -> None:
+    path = request.getfixturevalue(table_of)
+    assert auditor("predictions", path, *options, "--out", "run").code == 0
+    assert auditor("verify", "run").code == 3
+    done = auditor("report", "run", "--format", "html,md,json", "--out", "out")
+    assert done.code == 0, done.err
+    written = {p.suffix: p.read_text() for p in Path("out").iterdir()}
+    assert set(written) == {".html", ".md", ".json"}
+    for text in (written[".html"], written[".md"]):
+        assert "sex" in text
+        assert "nan" not in text.lower().split()
+    assert isinstance(json.loads(written[".json"]), dict)
 
 
 def test_the_same_table_gives_the_same_evidence(auditor: Auditor, numbers: Path) -> None:
@@ -111,3 +182,46 @@ def test_bad_input_is_one_line_and_exit_2(
     assert message in done.err
     assert len(done.err.strip().splitlines()) == 1
     assert not Path("run").exists()
+
+
+def change(options: tuple[str, ...], **changed: str) -> tuple[str, ...]:
+    """Return options with the columns of some of them changed."""
+    pairs = dict(zip(options[::2], options[1::2], strict=True))
+    return tuple(x for pair in (pairs | {f"--{k}": v for k, v in changed.items()}).items()
+                 for x in pair)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table_of", "options", "message"),
+    [
+        ("animals", MULTICLASS[:2] + MULTICLASS[4:], "the task multiclass needs --target"),
+        ("animals", change(MULTICLASS, prediction="s"), "more than 200 classes in 300 rows"),
+        ("animals", change(MULTICLASS, prediction="q"), "--prediction: there is no column 'q'"),
+        ("animals", (*MULTICLASS, "--threshold", "1"), "--threshold: the task multiclass does not"),
+        ("published", COUNTS[:4] + COUNTS[6:], "the task counts needs --selected"),
+        ("published", change(COUNTS, total="k", selected="n"),
+         "column 'n': 4 of 4 values are more than the total in 'k'; 0 ≤ selected ≤ total"),
+        ("published", change(COUNTS, total="sex"), "--total: column 'sex' holds"),
+        ("published", (*COUNTS, "--weight", "n"), "--weight: the task counts does not use it"),
+        ("numbers", (*REGRESSION, "--strata", "q"), "--strata: the task regression does not"),
+        ("numbers", (*REGRESSION, "--features", "all"), "--features: the task regression does not"),
+    ],
+)  # fmt: skip
+def test_columns_and_options_of_another_task_are_refused(
+    auditor: Auditor, request: pytest.FixtureRequest, table_of: str, options: tuple[str, ...],
+    message: str,
+) -> None:  # fmt: skip
+    done = auditor("predictions", request.getfixturevalue(table_of), *options, "--out", "run")
+    assert done.code == 2
+    assert message in done.err
+    assert len(done.err.strip().splitlines()) == 1
+    assert not Path("run").exists()
+
+
+def test_where_nothing_could_be_measured_people_are_told_why(
+    auditor: Auditor, numbers: Path
+) -> None:
+    done = auditor("predictions", numbers, *REGRESSION, "--weight", "y", "--json")
+    assert done.code == 0
+    assert {f["status"] for f in done.json["findings"]} == {"not-evaluated"}
+    assert "Nothing was measured: predicted numbers are not measured with a weight." in done.err

@@ -67,7 +67,7 @@ def encoded(groups: Groups, table: pd.DataFrame) -> Any:
 @settings(max_examples=20)
 @given(records, st.booleans())
 def test_weights_and_clusters_are_scanned_as_they_are_counted(
-    rows: list[Any], clustered: bool  # noqa: FBT001
+    rows: list[Any], clustered: bool
 ) -> None:  # fmt: skip
     table = frame(rows)
     made, groups = opened(table)
@@ -226,7 +226,9 @@ def test_a_task_that_has_what_it_needs_is_not_refused() -> None:
 def test_batches_together_are_the_table() -> None:
     table = frame([("F", 0, 1, 0.5, "a", 2, 0.125)] * 25)
     made, groups = opened(table)
-    batches = list(stream(made, groups, Roles(**ROLES), {"w": "w", "c": "c"}, rows=10, order="w desc"))
+    batches = list(
+        stream(made, groups, Roles(**ROLES), {"w": "w", "c": "c"}, rows=10, order="w desc")
+    )
     assert [batch.rows for batch in batches] == [10, 10, 7]
     weights = np.concatenate([batch.numbers("w") for batch in batches])
     assert weights.tolist() == sorted(table["w"], reverse=True)
@@ -240,7 +242,9 @@ def test_batches_together_are_the_table() -> None:
 def test_a_missing_value_has_the_code_behind_the_levels_and_an_unknown_one_none() -> None:
     table = frame([(None, 1, 1, 1.0, None, 1, 0.5)])
     made, groups = opened(table)
-    (batch,) = stream(made, groups, Roles(**ROLES), {"c": "c", "w": "case when sex is null then null else w end"})
+    (batch,) = stream(
+        made, groups, Roles(**ROLES), {"c": "c", "w": "case when sex is null then null else w end"}
+    )
     assert batch.codes[:, 0].tolist() == [0, 1, 2]
     assert batch.codes_of("c", ("a", "b")).tolist() == [0, 1, 2]
     assert np.isnan(batch.numbers("w")).tolist() == [False, False, True]

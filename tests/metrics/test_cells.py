@@ -140,8 +140,12 @@ def test_clustered_errors_are_those_of_statsmodels_up_to_its_small_sample_factor
     y = (rng.random(400) < 0.2 + 0.6 * rng.random(30)[clusters]).astype(int)
     weights = rng.integers(1, 5, 400).astype(float)
     for w in (np.ones(400), weights):
-        fit = sm.WLS(y, np.ones(400), weights=w).fit(cov_type="cluster", cov_kwds={"groups": clusters})
-        found = sample("selection_rate", weighted([(1, k) for k in y], clusters=clusters, weights=w))
+        fit = sm.WLS(y, np.ones(400), weights=w).fit(
+            cov_type="cluster", cov_kwds={"groups": clusters}
+        )
+        found = sample(
+            "selection_rate", weighted([(1, k) for k in y], clusters=clusters, weights=w)
+        )
         assert found.value == pytest.approx(fit.params[0], rel=1e-12)
         error = math.sqrt(found.value * (1 - found.value) / found.n)
         assert error == pytest.approx(fit.bse[0], rel=1e-9)
@@ -153,7 +157,9 @@ def test_the_weighted_error_of_a_rate_is_the_heteroskedastic_one_of_statsmodels(
     y, w = rng.integers(0, 2, 300), rng.uniform(0.5, 4, 300)
     fit = sm.WLS(y, np.ones(300), weights=w).fit(cov_type="HC1")
     found = sample("selection_rate", weighted([(1, k) for k in y], weights=w))
-    assert math.sqrt(found.value * (1 - found.value) / found.n) == pytest.approx(fit.bse[0], rel=1e-9)
+    assert math.sqrt(found.value * (1 - found.value) / found.n) == pytest.approx(
+        fit.bse[0], rel=1e-9
+    )
 
 
 def test_equal_records_of_one_cluster_are_one_record() -> None:
@@ -240,5 +246,9 @@ def test_clustered_intervals_hold_their_value(rows: list[Any]) -> None:
         found = measured(name, table)
         if isinstance(found, Estimate):
             assert found.low is not None
-            assert found.low - 1e-9 <= found.value <= (math.inf if found.high is None else found.high) + 1e-9
+            assert (
+                found.low - 1e-9
+                <= found.value
+                <= (math.inf if found.high is None else found.high) + 1e-9
+            )
             assert math.isfinite(found.value)

@@ -140,7 +140,7 @@ def test_no_records_is_the_reason_of_every_measure() -> None:
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_a_table_that_is_all_right_or_all_wrong_is_not_certain(right: bool) -> None:  # noqa: FBT001
+def test_a_table_that_is_all_right_or_all_wrong_is_not_certain(right: bool) -> None:
     rows = [(c, c if right else CLASSES[i - 1]) for i, c in enumerate(CLASSES) for _ in range(4)]
     for name in ("macro_f1_score", "weighted_f1_score", "weighted_precision"):
         found = measured(name, counted(rows))

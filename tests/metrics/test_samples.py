@@ -123,5 +123,3 @@ def test_other_intervals_stand_beside_the_rates_of_a_family() -> None:
         assert found.also[0].low <= found.low  # wider, as both hold together
     alone = with_others(samples[:1], outcomes[:1], confidence=0.95)
     assert alone == outcomes[:1]
-
-

@@ -86,7 +86,9 @@ def test_four_records_by_hand() -> None:
     assert measured("score_quantile[0.75]", found).value == 0.6
     assert measured("score_quantile[0.76]", found).value == 0.8
     assert measured("auc", found).value == 0.875
-    assert measured("brier_score", sums(rows)).value == pytest.approx((0.04 + 0.36 + 0.16 + 0.04) / 4)
+    assert measured("brier_score", sums(rows)).value == pytest.approx(
+        (0.04 + 0.36 + 0.16 + 0.04) / 4
+    )
     assert measured("mean_score", sums(rows)).value == pytest.approx(0.55)
 
 
@@ -100,7 +102,9 @@ def test_ranking_and_errors_are_those_of_scikit_learn(rows: list[Any]) -> None:
     }
     for name, value in expected.items():
         assert sample(name, found).value == pytest.approx(value, abs=1e-9)
-    assert sample("brier_score", sums(rows)).value == pytest.approx(brier_score_loss(y, s), abs=1e-9)
+    assert sample("brier_score", sums(rows)).value == pytest.approx(
+        brier_score_loss(y, s), abs=1e-9
+    )
     assert sample("log_loss", sums(rows)).value == pytest.approx(log_loss(y, s), abs=1e-9)
 
 

@@ -88,3 +88,54 @@ def test_four_looks_with_the_error_split_accuse_in_at_most_5_percent(
             failed = failed or rule.status is Status.FAIL
         accused += failed
     assert accused / 500 <= 0.05
+
+
+def test_two_sided_rules_tell_20_from_30_percent_at_500_records(
+    runs: SimpleNamespace, policy: Make
+) -> None:
+    made = policy(metric="selection_rate_difference", accept='"-0.0 .. 0.0"')
+    assert share(runs, made, [0.2, 0.3], 500, Status.FAIL, trials=300) >= 0.9
+    assert share(runs, made, [0.25, 0.25], 500, Status.FAIL, trials=300) <= 0.05
+
+
+def test_ten_equal_groups_of_5000_pass_four_fifths(runs: SimpleNamespace, policy: Make) -> None:
+    assert share(runs, policy(), [0.3] * 10, 5_000, Status.PASS, trials=200) >= 0.95
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"metric": "selection_rate", "over": "[group]", "accept": '"<= 0.3"'},
+        {"metric": "selection_rate_difference", "reference": "rest", "accept": '"-0.0 .. 0.0"'},
+    ],
+    ids=["each", "against-the-rest"],
+)
+def test_sixty_slices_on_the_border_are_accused_in_at_most_5_percent(
+    runs: SimpleNamespace, policy: Make, figures: Callable[..., None], rule: dict[str, str]
+) -> None:
+    rate = share(runs, policy(**rule), [0.3] * 60, 200, Status.FAIL, trials=300)
+    figures(f"false accusations of 60 slices, {rule['metric']}", {"rate": rate})
+    assert rate <= 0.05
+
+
+@pytest.mark.parametrize("plan", ["uniform", "pocock", "obrien-fleming"])
+def test_twenty_looks_accuse_in_at_most_5_percent(
+    runs: SimpleNamespace, policy: Make, figures: Callable[..., None], plan: str
+) -> None:
+    made = policy(metric="selection_rate_difference", accept='"<= 0"', stage="training", looks=20,
+                  spending=plan)  # fmt: skip
+    rng = np.random.default_rng(2)
+    run = runs.selected({"F": (1, 2), "M": (1, 2)}, "training")
+    (digest,) = run.statistics
+    trials, accused = 200, 0
+    for _ in range(trials):
+        taken = rng.binomial(100, [0.3, 0.3], size=(20, 2)).cumsum(axis=0)
+        for look, (women, men) in enumerate(taken.tolist(), start=1):
+            counts = {"F": (women, 100 * look), "M": (men, 100 * look)}
+            run.statistics[digest] = runs.counts(counts)
+            rule = run.rule(made, stage="training", looks={"training": look})
+            if rule.status is Status.FAIL:
+                accused += 1
+                break
+    figures(f"false accusations over 20 looks, {plan}", {"rate": accused / trials})
+    assert accused / trials <= 0.05

@@ -37,7 +37,9 @@ def predicted(runs: SimpleNamespace) -> Callable[..., Any]:
 
 
 def test_every_pair_of_near_distributions_passes(predicted: Any, policy: Make) -> None:
-    rule = predicted({"A": (0, 3_000), "B": (0, 3_000), "C": (0.05, 3_000)}).rule(policy(**DISTANCE))
+    rule = predicted({"A": (0, 3_000), "B": (0, 3_000), "C": (0.05, 3_000)}).rule(
+        policy(**DISTANCE)
+    )
     assert rule.status is Status.PASS
     assert [bound.slice for bound in rule.bounds] == [g("A"), g("B"), g("C")]
     assert {bound.reference for bound in rule.bounds} <= {g("A"), g("B"), g("C")}
@@ -107,9 +109,7 @@ def test_one_group_has_nobody_to_be_compared_with(predicted: Any, policy: Make) 
         assert reason in rule.reason
 
 
-def test_a_waiver_of_one_of_the_two_sets_their_distance_aside(
-    predicted: Any, policy: Make
-) -> None:
+def test_a_waiver_of_one_of_the_two_sets_their_distance_aside(predicted: Any, policy: Make) -> None:
     waiver = (
         "waivers:\n  - {rule: parity, slice: {group: C}, owner: A, reason: known, "
         "expires: 2027-03-31}\n"

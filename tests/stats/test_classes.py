@@ -34,7 +34,9 @@ def counted(records: list[Any], classes: tuple[str, ...] = CLASSES) -> SliceTabl
 
 
 def test_missing_labels_are_counted_apart() -> None:
-    table = counted([("F", "a", "b"), ("F", None, "b"), ("F", "a", float("nan")), ("M", None, None)])
+    table = counted(
+        [("F", "a", "b"), ("F", None, "b"), ("F", "a", float("nan")), ("M", None, None)]
+    )
     cells = dict(zip(table.columns, table.values[0].tolist(), strict=True))
     assert {name: n for name, n in cells.items() if n} == {"0:1": 1, "3:1": 1, "0:3": 1, "3:3": 1}
 

@@ -62,6 +62,8 @@ class ConditionalParity(Check):
                 CONDITIONAL, item.statistic, families=usual, reference=self.reference,
                 confidence=self.confidence,
             )  # fmt: skip
-            measured += [(m, Slice(), None, f, why) for f, why in large.items() for m in CONDITIONAL]
+            measured += [
+                (m, Slice(), None, f, why) for f, why in large.items() for m in CONDITIONAL
+            ]
             findings += self.place(measured, stage, [item.digest])
         return findings

@@ -195,7 +195,7 @@ class GroupMetrics(Check):
             reason = "gaps of weighted or clustered records are not corrected"
             absent += [(m, reason) for m in ("bias_corrected_gap", "between_group_variance")]
             absent.append((DETECTABLE, "not measured for weighted or clustered records"))
-        first = {m: reason for m, reason in reversed(absent)}
+        first = dict(reversed(absent))
         measured = [(m, Slice(), None, None, Absent(first[m])) for m in dict(absent)]
         return self.place(measured, stage, [])
 
