@@ -154,7 +154,9 @@ def _scan_clusters(
         w = np.bincount(place, weights, minlength=size).reshape(-1, width)
         for start in range(0, pairs.size, 1 << 16):
             part = slice(start, start + (1 << 16))
-            add_clusters(counts.values, pairs[part] // len(numbering), n[part], w[part])
+            add_clusters(
+                counts.values, pairs[part] // len(numbering), n[part], w[part].astype(np.float64)
+            )
 
 
 def scan_classes(

@@ -263,13 +263,14 @@ class Audit(AuditedRun):
         are those of :meth:`data` unless given here.
 
         A table may also be given with ``task``: ``binary``, ``multiclass``, ``regression``,
-        ``ranking`` (by ``score``, in the lists of ``query``, with top lists of the lengths ``top``)
-        or ``counts`` (``total`` and ``selected`` by group, as regulators publish them). ``weight`` and
-        ``cluster`` name the columns of weights and of what records share; ``frequency`` says for
-        how many equal records a row stands; ``strata`` within which columns selection is compared;
-        ``membership`` gives the probabilities of an attribute that nobody knows, as in
-        ``{"race": {"White": "p_white", "Black": "p_black"}}``; ``unfavourable=True`` that being
-        selected is the bad outcome; ``resolution="exact"`` counts every distinct score.
+        ``ranking`` (by ``score``, in the lists of ``query``, with top lists of the lengths
+        ``top``) or ``counts`` (``total`` and ``selected`` by group, as regulators publish
+        them). ``weight`` and ``cluster`` name the columns of weights and of what records share;
+        ``frequency`` says for how many equal records a row stands; ``strata`` within which
+        columns selection is compared; ``membership`` gives the probabilities of an attribute
+        that nobody knows, as in ``{"race": {"White": "p_white", "Black": "p_black"}}``;
+        ``unfavourable=True`` that being selected is the bad outcome; ``resolution="exact"``
+        counts every distinct score.
 
         Raises :class:`InputError`.
         """

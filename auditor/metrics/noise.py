@@ -55,11 +55,12 @@ def bridge_noise(
             _MOST_POSITIONS - 1,
         )
         shares = np.stack([np.bincount(block, row, minlength=_MOST_POSITIONS) for row in shares])
-        widths = np.bincount(block, widths, minlength=_MOST_POSITIONS)
+        widths = np.bincount(block, widths, minlength=_MOST_POSITIONS).astype(np.float64)
     elif not sup or shares.shape[1] > _MOST_POSITIONS:
         # Unused positions carry the distance on: their width goes to the last used one before.
         owner = np.cumsum(used) - 1
-        widths = np.bincount(np.maximum(owner, 0), widths * (owner >= 0), minlength=used.sum())
+        carried = widths * (owner >= 0)
+        widths = np.bincount(np.maximum(owner, 0), carried, minlength=used.sum()).astype(np.float64)
         shares = shares[:, used]
     bridges = [
         _bridge(p, n, _normals(side)[:, : p.size])

@@ -28,7 +28,7 @@ def positions_of(grid: ScoreGrid) -> Array:
     if grid.values is not None:
         return np.asarray(grid.values, np.float64)
     width = (grid.high - grid.low) / grid.bins
-    return grid.low + width * (np.arange(grid.bins) + 0.5)
+    return np.asarray(grid.low + width * (np.arange(grid.bins) + 0.5), np.float64)
 
 
 def is_probability(grid: ScoreGrid) -> bool:
@@ -171,6 +171,7 @@ def _logistic(x: Array, counts: Array, *, slope: bool) -> tuple[float, float] | 
         step = ((h11 * g0 - h01 * g1) / det, (h00 * g1 - h01 * g0) / det)
         if max(abs(step[0]), abs(step[1])) < 1e-9:
             return (b, math.sqrt(h00 / det)) if slope else (a, math.sqrt(1 / h00))
+        moved = likelihood
         for _ in range(60):  # halve the step until it leads upward
             moved = _likelihood(a + step[0], b + step[1], x, n, y)
             if moved >= likelihood - 1e-12 * abs(likelihood):

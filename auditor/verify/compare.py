@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeGuard
 
 __all__ = ["first_difference"]
 
@@ -58,5 +58,5 @@ def _difference(ours: Any, theirs: Any) -> list[str] | None:
     return None if close else [f"recorded {ours!r}, computed again {theirs!r}"]
 
 
-def _number(value: Any) -> bool:
+def _number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -95,7 +95,8 @@ def test_two_sided_rules_tell_20_from_30_percent_at_500_records(
 ) -> None:
     made = policy(metric="selection_rate_difference", accept='"-0.0 .. 0.0"')
     assert share(runs, made, [0.2, 0.3], 500, Status.FAIL, trials=300) >= 0.9
-    assert share(runs, made, [0.25, 0.25], 500, Status.FAIL, trials=300) <= 0.05
+    # Two truly equal groups are accused at the nominal 5 percent, give or take the simulation.
+    assert share(runs, made, [0.25, 0.25], 500, Status.FAIL) <= 0.065
 
 
 def test_ten_equal_groups_of_5000_pass_four_fifths(runs: SimpleNamespace, policy: Make) -> None:
@@ -105,7 +106,7 @@ def test_ten_equal_groups_of_5000_pass_four_fifths(runs: SimpleNamespace, policy
 @pytest.mark.parametrize(
     "rule",
     [
-        {"metric": "selection_rate", "over": "[group]", "accept": '"<= 0.3"'},
+        {"metric": "selection_rate", "over": "[group]", "accept": '">= 0.3"'},
         {"metric": "selection_rate_difference", "reference": "rest", "accept": '"-0.0 .. 0.0"'},
     ],
     ids=["each", "against-the-rest"],

@@ -1,4 +1,4 @@
-"""COMPAS, Adult, German credit and fairlearn's toy: what others published, through the front door."""
+"""COMPAS, Adult, German credit and fairlearn's toy: published numbers through the front door."""
 
 from __future__ import annotations
 
