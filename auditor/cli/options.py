@@ -44,7 +44,8 @@ Reference = Annotated[
     list[str] | None,
     typer.Option(
         "--reference",
-        help="Compare with: largest (default), best, rest, or a group such as race=White.",
+        help="Compare with: largest (default), best, rest, or a group such as race=White; "
+        "once for each attribute.",
     ),
 ]
 Policy = Annotated[

@@ -76,7 +76,8 @@ def predictions(
     membership: Annotated[
         list[str] | None,
         typer.Option(
-            help="Probabilities of an unknown attribute: race=White:p_white,Black:p_black."
+            help="Probabilities of an unknown attribute: race=White:p_white,Black:p_black. "
+            "May be repeated."
         ),
     ] = None,
     unfavourable: Annotated[

@@ -46,10 +46,10 @@ _SHOWN = (
 
 
 def console() -> Console:
-    """Return the console for people: stderr."""
+    """Return the console for people: stderr; names in brackets are no markup."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False)
 
 
 def working(message: str) -> AbstractContextManager[Any]:

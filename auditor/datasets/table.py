@@ -313,5 +313,9 @@ def connect() -> duckdb.DuckDBPyConnection:
             "temp_directory": "",
         }
     )
-    connection.execute("set enable_progress_bar = false")  # it would be drawn on stdout
+    # The bar would be drawn on stdout. In a notebook without ipywidgets it is off, and DuckDB
+    # refuses to set it at all.
+    setting = connection.sql("select current_setting('enable_progress_bar')").fetchall()
+    if setting != [(False,)]:
+        connection.execute("set enable_progress_bar = false")
     return connection

@@ -13,7 +13,10 @@ from auditor.datasets.roles import label_sql, score_sql
 from auditor.errors import InputError
 from auditor.mitigation import Comparison, compare_thresholds
 
-__all__ = ["mitigate_table"]
+__all__ = ["MOST_GROUPS", "mitigate_table"]
+
+MOST_GROUPS = 200
+"""Beyond so many groups the comparison of all their pairs takes minutes."""
 
 
 def mitigate_table(
@@ -32,7 +35,8 @@ def mitigate_table(
     """Compare the post-processing recipes on the records that have a label, a score and groups.
 
     Several sensitive attributes make one group of each combination. Raises :class:`InputError`
-    where no record can be used, and where all of them have one label or are of one group.
+    where no record can be used, and where all of them have one label, are of one group or of more
+    than 200.
     """
     import pandas as pd
 
@@ -65,7 +69,15 @@ def mitigate_table(
             f"all {usable.sum():,} usable records of {table.rows:,} have one label",
             where=f"{table.name}, --target", valid="both labels",
         )  # fmt: skip
-    if len(np.unique(codes[usable], axis=0)) < 2:
+    count = len(np.unique(codes[usable], axis=0))
+    if count > MOST_GROUPS:
+        raise InputError(
+            f"{count:,} groups of {usable.sum():,} usable records",
+            where=f"{table.name}, --sensitive",
+            valid=f"at most {MOST_GROUPS} groups, whose pairs are all compared: bins or coarser "
+            "attributes",
+        )  # fmt: skip
+    if count < 2:
         raise InputError(
             f"all {usable.sum():,} usable records of {table.rows:,} are of one group",
             where=f"{table.name}, --sensitive", valid="at least two groups",

@@ -22,6 +22,7 @@ __all__ = ["INEQUALITY_OF_SLICES", "INEQUALITY_OVER_GROUPS"]
 
 Array = NDArray[np.float64]
 
+_FEW_GROUPS = 8
 _TN, _FP, _FN, _TP = positions(("tn", "fp", "fn", "tp"))
 _SPEICHER = (
     "Speicher et al. (2018), A unified approach to quantifying algorithmic unfairness: the benefit "
@@ -98,12 +99,16 @@ def _over_box(value: Callable[[Array], float], low: Array, high: Array) -> tuple
     """Return the least and the greatest value of an index of inequality over a box of means.
 
     It is least where all means are as near to one level as the box lets them, and greatest at a
-    corner (it is quasi-convex): about where those above some level are at their upper bounds and
-    the others at their lower ones, from where single means are turned over as long as that helps.
+    corner (it is quasi-convex). Of up to eight groups every corner is tried; of more those where
+    all above some level are at their upper bounds and the others at their lower ones, from where
+    single means are turned over as long as that helps.
     """
     levels = np.unique(np.concatenate([low, high, (low + high) / 2]))
     fine = np.linspace(levels[0], levels[-1], 201)
     least = min(value(np.clip(t, low, high)) for t in np.concatenate([levels, fine]))
+    if low.size <= _FEW_GROUPS:
+        every = np.arange(1 << low.size)[:, None] >> np.arange(low.size) & 1
+        return max(least, 0.0), max(value(np.where(corner, high, low)) for corner in every)
     rank = np.argsort(np.argsort(low + high, kind="stable"))
     corners = [rank >= k for k in range(low.size + 1)]
     values = [value(np.where(corner, high, low)) for corner in corners]

@@ -59,8 +59,8 @@ def wilson(x: ArrayLike, n: ArrayLike, *, confidence: float) -> Bounds:
     centre = p + z * z / (2 * n)
     half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
-    low = np.where(x <= 0, 0.0, np.clip((centre - half) / scale, 0, 1))
-    high = np.where(x >= n, 1.0, np.clip((centre + half) / scale, 0, 1))
+    low = np.where(x <= 0, 0.0, np.maximum((centre - half) / scale, 0))
+    high = np.where(x >= n, 1.0, np.minimum((centre + half) / scale, 1))
     return low, high
 
 

@@ -43,5 +43,5 @@ def root_between(function: Callable[[Array], Array], a: Array, b: Array) -> Arra
             )
             safe = (phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi) & np.isfinite(quadratic)
         edge = np.minimum(0.5, tolerance / np.maximum(width, 1e-300))
-        t = np.clip(np.where(safe, quadratic, 0.5), edge, 1 - edge)
+        t = np.minimum(np.maximum(np.where(safe, quadratic, 0.5), edge), 1 - edge)
     return np.where(np.abs(fa) < np.abs(fb), a, b)

@@ -268,3 +268,41 @@ def test_column_names_and_values_may_be_odd(auditor: Auditor, tmp_path: Path) ->
     assert done.code == 0
     assert finding(done.json, "count", **{'se"x': "c\nd"})["value"] == 40
     assert finding(done.json, "count", **{'se"x': "007"})["value"] == 40
+
+
+def test_the_reference_of_a_policy_stays_unless_another_is_given(
+    auditor: Auditor, table: Path, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "schema: auditor/policy/v1\nid: p\nversion: 1.0.0\n"
+        "checks:\n  - bias.group-metrics: {reference: {race: C}, intersections: 1}\nrules:\n"
+        "  - {id: parity, metric: selection_rate_ratio, over: [race], stage: evaluation, "
+        "accept: '>= 0.2', check: bias.group-metrics}\n"
+    )
+    for options, expected in (((), "C"), (("--reference", "race=B"), "B")):
+        done = auditor("predictions", table, "--prediction", "p", "--sensitive", "sex,race",
+                       "--policy", policy, *options, "--json")  # fmt: skip
+        found = [
+            f for f in done.json["findings"]
+            if (f["check"], f["metric"]) == ("bias.group-metrics", "selection_rate_difference")
+            and "over" not in f and "race" in f["slice"]
+        ]  # fmt: skip
+        assert {f["reference"]["race"] for f in found} == {expected}
+        assert {tuple(f["slice"]) for f in found} == {("race",)}
+
+
+def test_names_in_brackets_are_printed_as_they_are(auditor: Auditor, tmp_path: Path) -> None:
+    rows = [
+        f"{group},{dept},{p}\n" * n
+        for group, dept, p, n in (
+            ("[bold]", "a", 1, 80), ("[bold]", "a", 0, 20), ("b", "a", 1, 280), ("b", "a", 0, 120),
+            ("[bold]", "d", 1, 120), ("[bold]", "d", 0, 280), ("b", "d", 1, 20), ("b", "d", 0, 80),
+        )
+    ]  # fmt: skip
+    (tmp_path / "some.csv").write_text("g,dept,p\n" + "".join(rows))
+    done = auditor("predictions", "some.csv", "--prediction", "p", "--sensitive", "g", "--strata",
+                   "dept")  # fmt: skip
+    (sentence,) = [line for line in done.err.splitlines() if "reverses" in line]
+    assert "g [bold]" in sentence
+    assert "g=[bold]" in done.err

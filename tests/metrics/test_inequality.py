@@ -182,6 +182,21 @@ def test_equal_groups_have_no_inequality_between_them() -> None:
         assert found.value == 0
 
 
+def test_of_many_groups_the_search_comes_close_to_the_best_corner() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        low = rng.uniform(0.5, 1, 10)
+        high, weights = low + rng.uniform(0, 0.3, 10), rng.dirichlet(np.full(10, 5.0))
+
+        def value(b: Any, weights: Any = weights) -> float:
+            return float(weights @ ((b / (weights @ b)) ** 2 - 1) / 2)
+
+        _, most = _over_box(value, low, high)
+        corners = itertools.product([False, True], repeat=10)
+        best = max(value(np.where(corner, high, low)) for corner in corners)
+        assert 0.95 * best <= most <= best + 1e-12
+
+
 @given(st.integers(0, 10_000))
 def test_the_box_of_means_is_searched_to_its_corners(seed: int) -> None:
     rng = np.random.default_rng(seed)
