@@ -217,11 +217,11 @@ def _weight_sql(table: Table, column: str, option: str, *, whole: bool) -> str:
     number = table.number(column)
     odd = f" or ({number}) <> floor({number})" if whole else ""
     row = table.query(
-        f"select count(*) filter (({number}) is null or ({number}) < 0 or isinf({number}){odd}) "
+        f"select count(*) filter (({number}) is null or ({number}) < 0 or ({number}) > 1e100{odd}) "
         f"as bad, sum({number}) as total from data"
     ).to_pylist()[0]
     where = f"{table.name}, column {column!r}"
-    valid = "whole numbers from 0" if whole else "finite numbers from 0"
+    valid = "whole numbers from 0" if whole else "numbers from 0 to 1e100"
     if row["bad"]:
         what = f"{row['bad']:,} of {table.rows:,} values cannot be used"
         raise InputError(what, where=where, valid=valid)

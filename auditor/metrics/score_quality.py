@@ -113,8 +113,8 @@ def _calibration_error(row: Row) -> Sample:
     squares = np.bincount(
         bins, counts[:, 1] * (1 - place) ** 2 + counts[:, 0] * place**2, minlength=CALIBRATION_BINS
     )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.where(size > 0, np.maximum(squares - gap**2 / size, 0.0), 0.0)
+    # Not less the square of the gap: where calibration is perfect the true gap is 0.
+    spread = np.where(size > 0, squares, 0.0)
     bound = 0.0
     if not row.grid.exact:
         width = (row.grid.high - row.grid.low) / row.grid.bins
@@ -135,16 +135,41 @@ def _calibration(coefficient: int) -> SampleReader:
         if isinstance(found, Absent):
             return found
         counts = row.values.astype(np.float64)
-        place = np.clip(positions_of(row.grid), _CLIP, 1 - _CLIP)
-        x = np.log(place / (1 - place))
-        fit = _logistic(x, counts, slope=coefficient == 1)
-        if fit is None:
+        place = positions_of(row.grid)
+        exact = row.grid.exact
+        if not exact and counts[[0, -1]].any():
+            return Absent(
+                f"scores within {1 / row.grid.bins:.2g} of an end share a bin, where their logits "
+                "differ without limit; counting every score (--exact) measures it"
+            )
+        fits = [
+            _logistic(_logit(x), counts, slope=coefficient == 1) for x in _ends(place, row.grid)
+        ]
+        if any(fit is None for fit in fits):
             return Absent("the scores do not vary, or separate the labels perfectly")
-        value, error = fit
-        exact = "exact" if row.grid.exact else "binned"
-        return Mean(value, error, float(counts.sum()), f"logistic-{exact}")
+        (value, error), *others = (fit for fit in fits if fit is not None)
+        bound = max((abs(other - value) for other, _ in others), default=0.0)
+        method = "logistic-exact" if exact else "logistic-binned"
+        return Mean(value, error, float(counts.sum()), method, bound=bound)
 
     return read
+
+
+def _logit(place: Array) -> Array:
+    clipped = np.clip(place, _CLIP, 1 - _CLIP)
+    return np.log(clipped / (1 - clipped))
+
+
+def _ends(place: Array, grid: ScoreGrid) -> list[Array]:
+    """Return the positions; of bins also all their lower, upper, inner and outer edges.
+
+    The fits at these edges say how much the place of a score within its bin matters.
+    """
+    if grid.exact:
+        return [place]
+    half = (grid.high - grid.low) / grid.bins / 2
+    outward = half * np.sign(place - 0.5)
+    return [place, place - half, place + half, place - outward, place + outward]
 
 
 def _logistic(x: Array, counts: Array, *, slope: bool) -> tuple[float, float] | None:
@@ -211,10 +236,13 @@ SCORE_METRICS: tuple[str, ...] = (
          "|share of positives − mean score|",
          source="Naeini, Cooper and Hauskrecht (2015), Obtaining well calibrated probabilities"),
     _add("calibration_slope", "Calibration slope", _calibration(1), low=None, high=None, ideal=1.0,
-         formula="b of logit P(y = 1) = a + b · logit(score)",
+
+         formula="b of logit P(y = 1) = a + b · logit(score), scores clipped to 1e-6 "
+         "from 0 and 1",
          source="Cox (1958); Van Calster et al. (2019), Calibration: the Achilles heel"),
     _add("calibration_intercept", "Calibration in the large", _calibration(0), low=None, high=None,
-         ideal=0.0, formula="a of logit P(y = 1) = a + logit(score)",
+         ideal=0.0,
+         formula="a of logit P(y = 1) = a + logit(score), scores clipped to 1e-6 from 0 and 1",
          source="Cox (1958); Van Calster et al. (2019), Calibration: the Achilles heel"),
     _add("score_quantile", "Quantile of the scores", _score_quantile, low=None, high=None,
          parameter="share", formula="the smallest score that at least this share does not exceed",

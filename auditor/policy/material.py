@@ -9,6 +9,7 @@ from auditor.checks import CHECKS
 from auditor.errors import AuditorError
 from auditor.evidence import Finding, Stage, Status
 from auditor.metrics import METRICS, SliceSamples, slice_samples, split_parameter
+from auditor.metrics.membership import HARD
 from auditor.policy.schema import Rule
 from auditor.policy.typed import checks_yielding
 from auditor.stats import Family, Statistic
@@ -76,7 +77,7 @@ class Library:
         indices = [
             index
             for index in self._places.get((base, rule.stage), ())
-            if (parameter is None or self.findings[index].metric == rule.metric)
+            if _speaks_of(rule.metric, parameter, self.findings[index].metric)
             and (rule.check is None or self.findings[index].check == rule.check)
         ]
         found = [self.findings[index] for index in indices]
@@ -153,6 +154,17 @@ class Library:
             else:
                 gaps.append(f"{metric} was not counted over {' × '.join(wanted)}")
         return families
+
+
+def _speaks_of(wanted: str, parameter: str | None, metric: str) -> bool:
+    """Whether a rule on a metric is about this one: a bare metric is about all its parameters.
+
+    Rates of groups assigned by a hard threshold are known to overstate gaps; they stand beside
+    the estimate and decide nothing, unless the rule names them.
+    """
+    if metric == wanted:
+        return True
+    return parameter is None and split_parameter(metric)[1] != HARD
 
 
 def _attributes(finding: Finding) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from auditor.errors import InputError, nearest
@@ -172,10 +173,13 @@ def _required(
 
 
 def _altair() -> Any:
+    """Return altair; charts are drawn as SVG here, since its own renderer asks the network."""
     try:
         import altair
     except ImportError:
         raise InputError(
             "charts need the package altair", valid="pip install 'auditor[notebook]'"
         ) from None
+    if altair.renderers.active == "default" and find_spec("vl_convert") is not None:
+        altair.renderers.enable("svg")
     return altair

@@ -111,7 +111,7 @@ def membership_sums(
         raise InputError("probabilities of membership lie outside 0 to 1, or exceed 1 in sum")
     best = np.argmax(p, axis=1)
     assigned = placed & (p[np.arange(rows), best] >= threshold)
-    w = np.concatenate([p, np.maximum(1 - p.sum(axis=1, keepdims=True), 0.0)], axis=1)
+    w = np.concatenate([p, _remainder(p)], axis=1)
     hard = np.zeros_like(w)
     hard[np.arange(rows), np.where(assigned, best, levels)] = 1
     sides = levels + 1
@@ -143,3 +143,9 @@ def _by(cells: NDArray[np.int64], weight: Any) -> Array:
     """Add up a weight by cell."""
     weights = np.broadcast_to(np.asarray(weight, np.float64), cells.shape)
     return np.asarray(np.bincount(cells, weights, minlength=_WIDTH), np.float64)
+
+
+def _remainder(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what the levels leave of each record, without what rounding leaves."""
+    rest = 1 - p.sum(axis=1, keepdims=True)
+    return np.where(rest < 1e-9, 0.0, rest)
