@@ -106,15 +106,20 @@ def read_statistic(document: Any, *, where: str) -> Statistic:
         raise InputError("not a statistic", where=where)
     kind = document["kind"]
     expected = _expected(kind, document, where)
+    if kind == CONFUSION and expected is not None and document.get("type") == "sums":
+        expected = (*expected[:2], "sums")  # published counts may hold fractions of persons
     if expected is not None and (document.get("columns"), document.get("type")) != expected[1:]:
         raise InputError(
             expected[0], where=where, valid=", ".join(CELLS) if kind == CONFUSION else None
         )
     reader = ScoreCounts if kind in HISTOGRAMS else SliceTable
     try:
-        return reader.from_json(document, where=where)
+        statistic = reader.from_json(document, where=where)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(f"a statistic that cannot be read ({error!r})", where=where) from None
+    if kind == CONFUSION and isinstance(statistic, SliceTable) and (statistic.values < 0).any():
+        raise InputError("a count is negative", where=where)
+    return statistic
 
 
 def _expected(
