@@ -48,7 +48,11 @@ def test_two_groups_have_the_interval_of_their_pair(
         assert found == pair
     else:
         assert isinstance(found, Estimate)
-        assert (found.value, found.low, found.high) == (pair.value, pair.low, pair.high)
+        # A root is found to its last bits, which depend on what is searched beside it.
+        assert (found.value, found.low, found.high or 0) == pytest.approx(
+            (pair.value, pair.low, pair.high or 0), rel=1e-12, abs=1e-15
+        )
+        assert (found.high is None) == (pair.high is None)
 
 
 @given(families)
