@@ -68,7 +68,11 @@ def data(
     from auditor.cli.show import working
     from auditor.datasets import Roles, open_table
     from auditor.engine.datasets import as_names
+    from auditor.errors import InputError
 
+    if features is not None and not proxies:
+        raise InputError("--features without --proxies: nothing would look at them",
+                         where="--features", valid="--proxies beside it")  # fmt: skip
     names = as_names(sensitive)
     roles = Roles(
         sensitive=names, target=target, positive=positive, record_id=record_id,

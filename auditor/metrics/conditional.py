@@ -21,7 +21,7 @@ from auditor.metrics.row import Row
 from auditor.metrics.samples import Absent, Census, Projected, Sample
 from auditor.stats import STRATA
 
-__all__ = ["CONDITIONAL", "reversal"]
+__all__ = ["CONDITIONAL", "UNPLACED", "reversal"]
 
 Array = NDArray[np.float64]
 Tables = tuple[Array, Array, Array, Array]
@@ -205,3 +205,22 @@ CONDITIONAL: tuple[str, ...] = tuple(
     )
 )  # fmt: skip
 """What is measured of each slice against its reference, within strata."""
+
+
+def _unplaced(row: Row) -> Sample:
+    records = row.column("records")
+    if not records:
+        return Absent("no records")
+    return Census(row.column("unplaced") / records, records)
+
+
+UNPLACED = add_metric(
+    Metric(
+        "unplaced_rate", "Share of records without a stratum", ideal=0.0, better="lower",
+        readers={STRATA: _unplaced},
+        formula="records without a stratum or without a prediction / records",
+        source="counted over the whole table",
+    ),
+    compared=False,
+).id  # fmt: skip
+"""What the comparison within strata leaves out."""

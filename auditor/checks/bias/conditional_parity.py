@@ -13,7 +13,7 @@ from auditor.checks.subject import Subject
 from auditor.datasets import scan_strata
 from auditor.evidence import Finding, Slice, Stage
 from auditor.metrics import disaggregate
-from auditor.metrics.conditional import CONDITIONAL
+from auditor.metrics.conditional import CONDITIONAL, UNPLACED
 from auditor.stats import Statistic
 
 __all__ = ["ConditionalParity"]
@@ -31,7 +31,7 @@ class ConditionalParity(Check):
     id: ClassVar[str] = "bias.conditional-parity"
     title: ClassVar[str] = "Selection within strata"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.EVALUATION,)
-    metrics: ClassVar[tuple[str, ...]] = CONDITIONAL
+    metrics: ClassVar[tuple[str, ...]] = (UNPLACED, *CONDITIONAL)
 
     sensitive: tuple[str, ...] | None = None
     intersections: Annotated[int, Field(ge=1)] | None = None
@@ -59,7 +59,7 @@ class ConditionalParity(Check):
             families = chosen_families(item.statistic.groups, self.sensitive, self.intersections)
             usual, large = parted(item.statistic, families)
             measured = disaggregate(
-                CONDITIONAL, item.statistic, families=usual, reference=self.reference,
+                (UNPLACED, *CONDITIONAL), item.statistic, families=usual, reference=self.reference,
                 confidence=self.confidence,
             )  # fmt: skip
             measured += [
