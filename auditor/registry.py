@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.metadata import entry_points
+from pkgutil import iter_modules
 from typing import Generic, TypeVar
 
 from auditor.errors import AuditorError, InputError, nearest
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "import_modules"]
 
 T = TypeVar("T")
 
@@ -77,3 +79,13 @@ class Registry(Generic[T]):
                     self.add(point.name, item)
             except Exception as error:  # noqa: BLE001 -- a broken plug-in must not break the audit
                 self.broken[point.name] = f"{type(error).__name__}: {error}"
+
+
+def import_modules(package: str) -> None:
+    """Import every module of a package by name: what is one file registers itself.
+
+    Sub-packages are left to their own ``__init__``.
+    """
+    for found in iter_modules(import_module(package).__path__):
+        if not found.ispkg:
+            import_module(f"{package}.{found.name}")

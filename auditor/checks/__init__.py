@@ -1,21 +1,5 @@
 """The checks: one a file; importing this package registers the built-in ones."""
 
-from auditor.checks.bias import (
-    adverse_impact,
-    base_rates,
-    class_metrics,
-    conditional_parity,
-    group_metrics,
-    label_disagreement,
-    membership,
-    proxies,
-    ranking,
-    regression,
-    representation,
-    subgroups,
-    training_loss,
-    unknown,
-)
 from auditor.checks.check import (
     CHECKS,
     Check,
@@ -25,32 +9,13 @@ from auditor.checks.check import (
     check_from_spec,
     register,
 )
-from auditor.checks.explainability import attributions
-from auditor.checks.provenance import missing_values, repeated_rows
 from auditor.checks.subject import Subject
+from auditor.registry import import_modules
 
-BUILT_IN = (
-    adverse_impact,
-    base_rates,
-    class_metrics,
-    conditional_parity,
-    group_metrics,
-    label_disagreement,
-    membership,
-    proxies,
-    ranking,
-    regression,
-    representation,
-    subgroups,
-    training_loss,
-    unknown,
-    attributions,
-    missing_values,
-    repeated_rows,
-)
+for _topic in ("bias", "explainability", "provenance"):
+    import_modules(f"auditor.checks.{_topic}")
 
 __all__ = [
-    "BUILT_IN",
     "CHECKS",
     "Check",
     "Evidence",

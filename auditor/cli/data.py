@@ -67,7 +67,7 @@ def data(
     from auditor.cli.oneshot import finish, one_shot
     from auditor.cli.show import working
     from auditor.datasets import Roles, open_table
-    from auditor.engine.datasets import as_names
+    from auditor.engine.arguments import as_names
     from auditor.errors import InputError
 
     if features is not None and not proxies:

@@ -50,7 +50,7 @@ def mitigate(
     """
     from auditor.cli.show import console, print_json, working
     from auditor.datasets import open_table
-    from auditor.engine.datasets import as_names
+    from auditor.engine.arguments import as_names
     from auditor.engine.mitigation import mitigate_table
 
     with working("Comparing"), _options_named():

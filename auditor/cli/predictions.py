@@ -104,7 +104,7 @@ def predictions(
     from auditor.cli.oneshot import finish, one_shot
     from auditor.cli.show import working
     from auditor.datasets import Roles, open_table
-    from auditor.engine.datasets import as_names, role_changes
+    from auditor.engine.arguments import as_names, role_changes
     from auditor.errors import InputError
 
     names = as_names(sensitive)
@@ -168,7 +168,7 @@ def _fields(
     or that of probabilities of membership.
     """
     from auditor.checks import CHECKS
-    from auditor.engine.datasets import as_names
+    from auditor.engine.arguments import as_names
 
     fields: dict[str, dict[str, Any]] = {}
     for identifier in CHECKS:

@@ -35,6 +35,8 @@ __all__ = [
 
 Task = Literal["binary", "multiclass", "regression", "ranking", "counts"]
 
+_COLUMNS = ("target", "prediction", "score", "record_id", "weight", "frequency", "cluster", "query",
+            "total", "selected")  # fmt: skip
 _MOST_LEVELS = 1 << 22
 
 
@@ -78,13 +80,8 @@ class Roles:
 
     def check(self, table: Table) -> None:
         """Check that the table can play these roles; raises :class:`InputError`."""
-        if self.task != "binary":
-            from auditor.datasets.tasks import check_task
-
-            check_task(table, self)
-            return
         table.require(self.sensitive, option="--sensitive")
-        for option in ("target", "prediction", "score", "record_id"):
+        for option in _COLUMNS:
             column = getattr(self, option)
             if column is not None:
                 table.require([column], option=f"--{option.replace('_', '-')}")
@@ -95,6 +92,11 @@ class Roles:
                     valid=f"one of {', '.join(self.sensitive)}",
                 )  # fmt: skip
             bin_labels(edges)
+        if self.task != "binary":
+            from auditor.datasets.tasks import check_task
+
+            check_task(table, self)
+            return
         if self.threshold is not None:
             if self.score is None:
                 raise InputError(

@@ -8,21 +8,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from auditor.checks import Check, Subject
 from auditor.datasets import DataOptions, Roles, Table, declare_groups, open_table
-from auditor.engine.audited_run import AuditedRun, stage_named
-from auditor.engine.datasets import (
-    RegisteredData,
+from auditor.engine.arguments import (
     as_names,
     label_of,
     merged_roles,
+    role_changes,
+    roles_for,
+    settings_of,
+)
+from auditor.engine.audited_run import AuditedRun, stage_named
+from auditor.engine.datasets import (
+    RegisteredData,
     options_manifest,
     register_tables,
-    role_changes,
     table_manifest,
 )
-from auditor.errors import GateClosed, InputError
+from auditor.errors import InputError
 from auditor.evidence import Finding, Stage, Verdict
 from auditor.policy import LoadedPolicy
-from auditor.stats import Groups, Statistic
+from auditor.stats import Statistic
 
 if TYPE_CHECKING:
     import torch
@@ -151,7 +155,7 @@ class Audit(AuditedRun):
             proxies=proxies, features=as_names(features), seed=self.seed,
         )  # fmt: skip
         self._data = register_tables(sources, roles, intersections=intersections)
-        self._declare(roles, intersections)
+        self._settings = settings_of(roles, intersections)
         self._recording.note(
             "data",
             {
@@ -225,22 +229,7 @@ class Audit(AuditedRun):
             Subject(Stage.TRAINING, data.groups, data.roles, data.tables, counted=counted),
             look=self._looks,
         )
-        verdict = self._judge(Stage.TRAINING, only_stage=True)
-        if verdict is None or not verdict.rules:
-            return verdict
-        self._recording.note(
-            "look",
-            {
-                "stage": str(Stage.TRAINING), "look": self._looks, "status": str(verdict.status),
-                "gate": verdict.gate,
-            },
-        )  # fmt: skip
-        stops = [rule for rule in verdict.rules if rule.closes_gate and rule.on_fail == "stop"]
-        if stops:
-            raise GateClosed(
-                f"the policy stops the training at look {self._looks}: {stops[0].reason}", verdict
-            )
-        return verdict
+        return self._judge_look(self._looks)
 
     # -- evaluation and explanation -------------------------------------------------------------
 
@@ -383,26 +372,18 @@ class Audit(AuditedRun):
     def _evaluate_table(
         self, table: Table, stage: Stage, changes: Mapping[str, Any]
     ) -> tuple[Finding, ...]:
-        roles = merged_roles(self._roles(), role_changes(changes))
-        if not roles.sensitive and not roles.membership:
-            raise InputError("no sensitive attribute was named", where="sensitive=",
-                             valid="one or more columns")  # fmt: skip
-        if roles.prediction is None and roles.score is None and roles.task != "counts":
-            raise InputError("neither predictions nor scores were named", where=table.name,
-                             valid="prediction= or score=")  # fmt: skip
+        roles = roles_for(table.name, self._roles(), changes)
         roles.check(table)
         intersections = int(changes.get("intersections") or 2)
-        groups = self._groups_of(table, roles, intersections)
-        self._declare(roles, intersections)
+        if self._data is not None and roles.sensitive == self._data.roles.sensitive:
+            groups = self._data.groups
+        else:
+            groups = declare_groups(
+                [table], roles.sensitive, bins=roles.bins, intersections=intersections
+            )
+        self._settings = settings_of(roles, intersections)
         self._recording.note("data", {"tables": {"predictions": table_manifest(table)}})
         return self._recording.measure(Subject(stage, groups, roles, predictions=table))
-
-    def _groups_of(self, table: Table, roles: Roles, intersections: int) -> Groups:
-        if self._data is not None and roles.sensitive == self._data.roles.sensitive:
-            return self._data.groups
-        return declare_groups(
-            [table], roles.sensitive, bins=roles.bins, intersections=intersections
-        )
 
     def _score(
         self, model: Any, loader: Any, split: str, predict: Predict | None
@@ -414,14 +395,3 @@ class Audit(AuditedRun):
         return score_loader(
             model, loader, self._registered(), split, predict=predict, probabilities=probabilities
         )
-
-    def _declare(self, roles: Roles, intersections: int) -> None:
-        self._settings = {
-            **roles.context(),
-            "threshold": roles.threshold,
-            "positive": roles.positive,
-            "sensitive": list(roles.sensitive),
-            "bins": {k: list(v) for k, v in roles.bins.items()},
-            "intersections": intersections,
-            **({} if roles.task == "binary" else {"task": roles.task}),
-        }

@@ -156,6 +156,28 @@ class AuditedRun:
     def _judge(self, stage: Stage, *, only_stage: bool = False) -> Verdict | None:
         return self._recording.judge(stage, only_stage=only_stage, looks=self._look_counts())
 
+    def _judge_look(self, look: int) -> Verdict | None:
+        """Judge the rules of a look during training, and record what they say.
+
+        Raises :class:`GateClosed` where one that fails says ``stop``.
+        """
+        verdict = self._judge(Stage.TRAINING, only_stage=True)
+        if verdict is None or not verdict.rules:
+            return verdict
+        self._recording.note(
+            "look",
+            {
+                "stage": str(Stage.TRAINING), "look": look, "status": str(verdict.status),
+                "gate": verdict.gate,
+            },
+        )  # fmt: skip
+        stops = [rule for rule in verdict.rules if rule.closes_gate and rule.on_fail == "stop"]
+        if stops:
+            raise GateClosed(
+                f"the policy stops the training at look {look}: {stops[0].reason}", verdict
+            )
+        return verdict
+
     def _finish(self) -> None:
         """Bring the files of the run up to what was measured."""
         recording = self._recording

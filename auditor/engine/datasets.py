@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auditor.datasets import DataOptions, Roles, Table, declare_groups, group_codes, open_table
-from auditor.datasets.roles import Task
-from auditor.errors import InputError, nearest
+from auditor.errors import InputError
 from auditor.provenance import FILE_METHOD, ROW_METHOD, file_manifest, rows_digest
-from auditor.stats import Groups, as_label
+from auditor.stats import Groups
 
 if TYPE_CHECKING:
     from auditor.loop.records import RecordIndex
 
 __all__ = [
     "RegisteredData",
-    "as_names",
-    "label_of",
-    "merged_roles",
     "options_manifest",
     "register_tables",
-    "role_changes",
     "table_manifest",
 ]
 
@@ -138,51 +133,3 @@ def options_manifest(options: DataOptions) -> dict[str, Any]:
     if options.proxies:
         found["proxies"] = {"features": list(options.features), "seed": options.seed}
     return found
-
-
-def merged_roles(roles: Roles, changes: Mapping[str, Any]) -> Roles:
-    """Return roles with the given fields replaced; ``None`` leaves a field as it is."""
-    return replace(roles, **{k: v for k, v in changes.items() if v is not None})
-
-
-def as_names(values: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return column names from a list or from ``"sex,race"``."""
-    if values is None:
-        return ()
-    if isinstance(values, str):
-        values = values.split(",")
-    return tuple(name.strip() for name in values if name.strip())
-
-
-_ROLES = (
-    "target", "prediction", "score", "threshold", "positive", "sensitive", "bins", "intersections",
-    "record_id", "task", "weight", "frequency", "cluster", "strata", "query", "top", "total",
-    "selected", "membership", "unfavourable", "resolution",
-)  # fmt: skip
-_TASKS = get_args(Task)
-
-
-def role_changes(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the roles that keyword arguments give; raises :class:`InputError` for another name."""
-    for name in given:
-        if name not in _ROLES:
-            raise InputError(f"unknown argument {name!r}", valid=nearest(name, _ROLES))
-    changes = {k: v for k, v in given.items() if k != "intersections" and v is not None}
-    if "sensitive" in changes:
-        changes["sensitive"] = as_names(changes["sensitive"])
-    if "positive" in changes:
-        changes["positive"] = label_of(changes["positive"])
-    if "strata" in changes:
-        changes["strata"] = as_names(changes["strata"])
-    if "top" in changes:
-        changes["top"] = tuple(int(k) for k in changes["top"])
-    if changes.get("task", "binary") not in _TASKS:
-        raise InputError(
-            f"unknown task {changes['task']!r}", where="--task", valid=", ".join(_TASKS)
-        )
-    return changes
-
-
-def label_of(value: Any) -> str | None:
-    """Return a label as a table writes it."""
-    return None if value is None else as_label(value)

@@ -1,29 +1,5 @@
 """Pure functions from statistics to estimates: no I/O, no clock, no thresholds."""
 
-from auditor.metrics import (
-    adverse_impact,
-    attributions,
-    auc,
-    between_groups,
-    conditional,
-    detectable,
-    disagreement,
-    distances,
-    inequality,
-    membership,
-    multiclass,
-    proportions,
-    proxies,
-    ranking,
-    rates,
-    reconciliation,
-    regression,
-    representation,
-    score_means,
-    score_quality,
-    subgroups,
-    unknown,
-)
 from auditor.metrics.bayes import dirichlet_multinomial
 from auditor.metrics.best import with_the_best
 from auditor.metrics.bootstrap import bootstrap_interval
@@ -92,35 +68,11 @@ from auditor.metrics.slices import (
     slice_samples,
 )
 from auditor.metrics.spending import alpha_of_look, spent
+from auditor.registry import import_modules
 
-# Importing the modules registers their metrics.
-BUILT_IN = (
-    adverse_impact,
-    attributions,
-    auc,
-    between_groups,
-    conditional,
-    detectable,
-    disagreement,
-    distances,
-    inequality,
-    membership,
-    multiclass,
-    proportions,
-    proxies,
-    ranking,
-    rates,
-    reconciliation,
-    regression,
-    representation,
-    score_means,
-    score_quality,
-    subgroups,
-    unknown,
-)
+import_modules("auditor.metrics")  # they register their metrics
 
 __all__ = [
-    "BUILT_IN",
     "METRICS",
     "Absent",
     "Average",

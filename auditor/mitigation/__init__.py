@@ -1,13 +1,5 @@
 """Ways out of a closed gate: mitigation recipes compared by what they cost and what they reach."""
 
-# Importing the modules registers their recipes.
-from auditor.mitigation import (
-    baseline,
-    fairlearn_recipes,
-    reject_option,
-    thresholds,
-    weights,
-)
 from auditor.mitigation.compare import compare_mitigations, compare_thresholds
 from auditor.mitigation.comparison import Comparison, WayOut
 from auditor.mitigation.recipe import (
@@ -23,11 +15,11 @@ from auditor.mitigation.recipe import (
 from auditor.mitigation.results import GroupRate, Result
 from auditor.mitigation.tradeoff import Tradeoff, threshold_tradeoff, tradeoff
 from auditor.mitigation.weights import resample, reweigh
+from auditor.registry import import_modules
 
-BUILT_IN = (baseline, fairlearn_recipes, reject_option, thresholds, weights)
+import_modules("auditor.mitigation")  # they register their recipes
 
 __all__ = [
-    "BUILT_IN",
     "RECIPES",
     "Comparison",
     "Constraint",

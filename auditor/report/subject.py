@@ -85,6 +85,7 @@ def judged_facts(run: Fields, registration: Fields, *, attached: bool = False) -
     ]
     if threshold is not None:
         rows.append(Fact("Threshold", f"score ≥ {threshold}"))
+    rows += _design(audit)
     if (positive := audit.text("positive")) is not None:
         rows.append(Fact("Positive value", positive))
     sensitive = audit.texts("sensitive")
@@ -97,6 +98,28 @@ def judged_facts(run: Fields, registration: Fields, *, attached: bool = False) -
         rows.append(Fact("Reference", reference))
     rows.append(Fact("Seed", run.text("seed") or registration.text("seed")))
     return tuple(rows)
+
+
+_DESIGN = (
+    ("Task", "task"), ("Weights", "weight"), ("Records a row stands for", "frequency"),
+    ("Clusters", "cluster"), ("Strata", "strata"), ("Lists", "query"), ("Top lists of", "top"),
+    ("Group sizes", "total"), ("Selected", "selected"), ("Scores counted", "resolution"),
+)  # fmt: skip
+
+
+def _design(audit: Fields) -> list[Fact]:
+    """Return what is told of the records beside labels and groups, where anything is."""
+    facts = [
+        Fact(label, ", ".join(texts)) for label, name in _DESIGN if (texts := audit.texts(name))
+    ]
+    facts += [
+        Fact(f"Membership of {shown(name)}",
+             ", ".join(f"{shown(level)} by {column.text()}" for level, column in levels.pairs()))
+        for name, levels in audit.pairs("membership")
+    ]  # fmt: skip
+    if audit.flag("unfavourable"):
+        facts.append(Fact("Being selected", "is the bad outcome"))
+    return facts
 
 
 def model_facts(record: RunRecord) -> tuple[Fact, ...]:

@@ -21,7 +21,7 @@ from auditor.datasets.scan_tasks import (
     scan_weighted_scores,
 )
 from auditor.datasets.stream import stream
-from auditor.datasets.tasks import check_task, classes_of
+from auditor.datasets.tasks import classes_of
 from auditor.errors import InputError
 from auditor.stats import Groups, class_counts, score_sums, weighted_confusion
 
@@ -213,14 +213,7 @@ def test_a_task_names_what_it_lacks(roles: dict[str, Any], message: str) -> None
     table = frame([]).assign(e=[math.nan] * 2, i=[1.0, math.inf], one=["x"] * 2)
     made = open_table(table)
     with pytest.raises(InputError, match=message):
-        check_task(made, Roles(sensitive=("sex",), **roles))
-
-
-def test_a_task_that_has_what_it_needs_is_not_refused() -> None:
-    made = open_table(frame([]))
-    check_task(made, Roles(**ROLES))
-    check_task(made, Roles(**ROLES, task="multiclass"))
-    check_task(made, Roles(sensitive=("sex",), task="ranking", score="s"))
+        Roles(sensitive=("sex",), **roles).check(made)
 
 
 def test_batches_together_are_the_table() -> None:

@@ -1,8 +1,8 @@
 """The output formats: one a file; importing this package registers the built-in ones."""
 
-from auditor.report.formats import html, json, markdown
+from auditor.registry import import_modules
 from auditor.report.formats.format import FORMATS, Format
 
-BUILT_IN = (html, json, markdown)
+import_modules("auditor.report.formats")
 
-__all__ = ["BUILT_IN", "FORMATS", "Format"]
+__all__ = ["FORMATS", "Format"]
