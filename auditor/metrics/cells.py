@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from auditor.metrics.intervals import student_factor
 from auditor.metrics.metric import SampleReader
 from auditor.metrics.row import Row
 from auditor.metrics.samples import Absent, Mean, Proportion, Sample
@@ -48,6 +49,11 @@ class Cells:
     products: Array | None = None
     clusters: float = math.inf
     design: str | None = None
+
+    @property
+    def widening(self) -> float:
+        """By how much an interval is wider because the variance comes from few clusters."""
+        return student_factor(max(self.clusters - 1, 1)) if self.design == "clustered" else 1.0
 
     def variance(self, gradient: Array) -> float:
         """Return gᵀ P g · C / (C − 1): the variance of a scale-free function by linearisation."""
@@ -109,7 +115,9 @@ def share(cells: Cells, over: Sequence[int], under: Sequence[int]) -> Proportion
     With weights it is the ratio estimator, with the variance by linearisation over the clusters
     (Särndal, Swensson and Wretman 1992, section 5.6), put as the effective counts of independent
     records (Korn and Graubard 1998). Where the variance is 0 (a share of 0 or 1), Kish's effective
-    size takes its place; the effective size never exceeds the number of records.
+    size takes its place; the effective size never exceeds the number of records. That the variance
+    of few clusters is itself uncertain takes off as much again as Student's t is wider (Korn and
+    Graubard 1998, section 3).
     """
     total = float(cells.totals[under].sum())
     if total <= 0:
@@ -128,7 +136,7 @@ def share(cells: Cells, over: Sequence[int], under: Sequence[int]) -> Proportion
     kish = total**2 / float(block.sum())
     # One cluster, or clusters that are all alike, show no variance; rounding may leave a trace.
     shown = 0 < p < 1 and variance > 1e-12 * p * (1 - p)
-    n = min(p * (1 - p) / variance if shown else kish, records)
+    n = min((p * (1 - p) / variance if shown else kish) / cells.widening**2, records)
     return Proportion(p * n, n, records, cells.design)
 
 
@@ -154,7 +162,8 @@ def delta(
     else:
         variance = cells.variance(gradient)
     method = "delta" if cells.design is None else f"delta-{cells.design}"
-    return Mean(value, math.sqrt(max(variance, 0.0)), n, method, low, high)
+    error = math.sqrt(max(variance, 0.0)) * cells.widening
+    return Mean(value, error, n, method, low, high)
 
 
 def _weighted_cells(row: Row) -> Cells:

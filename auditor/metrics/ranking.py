@@ -13,14 +13,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from auditor.evidence import Slice
-from auditor.metrics.intervals import normal_quantile
+from auditor.metrics.intervals import student_factor
 from auditor.metrics.means import mean_of
 from auditor.metrics.metric import Metric, SampleReader, add_metric
 from auditor.metrics.row import Row
 from auditor.metrics.samples import Absent, Census, Mean, Proportion, Sample, Transformed
 from auditor.stats.ranks import RANKS, ndkl_columns
 
-__all__ = ["RANKING_METRICS", "RANKING_OVER_GROUPS", "RANKING_TOP_METRICS", "student_factor"]
+__all__ = ["RANKING_METRICS", "RANKING_OVER_GROUPS", "RANKING_TOP_METRICS"]
 
 _SINGH = "Singh and Joachims (2018), Fairness of exposure in rankings"
 _GEYIK = (
@@ -28,28 +28,6 @@ _GEYIK = (
     "systems"
 )
 _WHOLE = 1 - 1e-9
-
-
-def student_factor(df: float) -> float:
-    """Return by how much the 95 % quantile of Student's t exceeds the normal one.
-
-    By Cornish and Fisher's expansion from 3 degrees of freedom, exact for 1 and 2.
-
-    >>> [round(1.959964 * student_factor(df), 2) for df in (1, 2, 3, 10, 1e9)]
-    [12.71, 4.3, 3.18, 2.23, 1.96]
-    """
-    z = normal_quantile(0.95)
-    if df < 2:
-        return math.tan(math.pi * 0.475) / z
-    if df < 3:
-        return 0.95 * math.sqrt(2 / (1 - 0.95**2)) / z
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return 1 + sum(term / df ** (power + 1) for power, term in enumerate(terms)) / z
 
 
 def _between_lists(row: Row, quantity: str, value: float) -> float | None:

@@ -167,7 +167,7 @@ class Projected:
     """A number whose interval is computed from those of its parts.
 
     ``bounds(confidence, factor)`` gives the interval as if ``factor`` times as many records had
-    shown the same.
+    shown the same. ``bound`` is the certified numerical error that these bounds allow for.
     """
 
     value: float
@@ -175,6 +175,7 @@ class Projected:
     method: str
     bounds: Callable[[float, float], tuple[float, float]]
     factor: float = 1.0
+    bound: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from auditor.metrics.intervals import normal_quantile, wilson
 from auditor.metrics.metric import Metric, SampleReader, add_metric
 from auditor.metrics.noise import absolute_noise, bridge_noise
 from auditor.metrics.quantiles import quantile_sample
 from auditor.metrics.row import Row
-from auditor.metrics.samples import Absent, Mean, Noisy, Sample
+from auditor.metrics.samples import Absent, Mean, Noisy, Projected, Sample
 from auditor.stats import SCORES, ScoreGrid
 
 __all__ = ["CALIBRATION_BINS", "QUANTILES", "SCORE_METRICS", "is_probability", "positions_of"]
@@ -69,8 +70,17 @@ def _average_precision(row: Row) -> Sample:
         first = float((positives * best).sum())
         last = _one_by_one(positives, tp - positives, fp)
         bound = float(max(first - value * m, value * m - last, 0.0) / m)
-    error = math.sqrt(max(value * (1 - value), 0.0) / m)
-    return Mean(value, error, float(m + negatives.sum()), "boyd", 0.0, 1.0, bound, float(m))
+
+    def bounds(confidence: float, factor: float) -> tuple[float, float]:
+        if not 0 < value < 1:
+            low, high = wilson(value * m * factor, m * factor, confidence=confidence)
+            return max(float(low) - bound, 0.0), min(float(high) + bound, 1.0)
+        centre = math.log(value / (1 - value))
+        half = normal_quantile(confidence) / math.sqrt(m * factor * value * (1 - value))
+        low, high = (1 / (1 + math.exp(-(centre + side * half))) for side in (-1, 1))
+        return max(low - bound, 0.0), min(high + bound, 1.0)
+
+    return Projected(value, float(m + negatives.sum()), "boyd-logit", bounds, bound=bound)
 
 
 def _one_by_one(positives: Array, before_tp: Array, before_fp: Array) -> float:
@@ -226,8 +236,8 @@ def _add(identifier: str, title: str, read: SampleReader, **rest: object) -> str
 SCORE_METRICS: tuple[str, ...] = (
     _add("average_precision", "Average precision", _average_precision, ideal=1.0, better="higher",
          formula="Σ (Rₖ − Rₖ₋₁) Pₖ over the distinct scores, downward",
-         source="sklearn.metrics; interval: Boyd, Eng and Page (2013), Area under the "
-         "precision-recall curve"),
+         source="sklearn.metrics; interval of the logit: Boyd, Eng and Page (2013), Area under "
+         "the precision-recall curve"),
     _add("ks_statistic", "Kolmogorov–Smirnov separation", _ks, ideal=1.0, better="higher",
          formula="max |F(score | positive) − F(score | negative)|",
          source="Kolmogorov (1933); the noise is that of two Brownian bridges"),

@@ -23,7 +23,7 @@ _SIZABLE = 30
 _METHODS = {
     "all-pairs": "all pairs",
     "bias-corrected-parametric-bootstrap": "bias-corrected, parametric bootstrap",
-    "boyd": "normal, by positives (Boyd)",
+    "boyd-logit": "logit, by positives (Boyd)",
     "census": "counted in full",
     "delong": "DeLong",
     "delong-binned": "DeLong, binned scores",

@@ -14,6 +14,7 @@ from sklearn import metrics as reference
 
 from auditor.evidence import Estimate, Slice
 from auditor.metrics import Absent, Proportion, estimate, scaled, slice_samples, wilson
+from auditor.metrics.intervals import student_factor
 from auditor.metrics.rates import BINARY_METRICS
 from auditor.stats import Attribute, Groups, SliceTable, confusion_counts, weighted_confusion
 
@@ -127,6 +128,8 @@ def test_the_effective_number_is_that_of_the_linearised_variance(rows: list[Any]
         found = sample("selection_rate", table)
         assert isinstance(found, Proportion)
         error = linearised(y, weights, labels)
+        if labels is clusters:
+            error *= student_factor(np.unique(clusters).size - 1)
         if 0 < found.value < 1 and error > 1e-5:
             expected = min(found.value * (1 - found.value) / error**2, len(rows))
             assert found.n == pytest.approx(expected, rel=1e-9)
@@ -148,7 +151,7 @@ def test_clustered_errors_are_those_of_statsmodels_up_to_its_small_sample_factor
         )
         assert found.value == pytest.approx(fit.params[0], rel=1e-12)
         error = math.sqrt(found.value * (1 - found.value) / found.n)
-        assert error == pytest.approx(fit.bse[0], rel=1e-9)
+        assert error == pytest.approx(fit.bse[0] * student_factor(29), rel=1e-9)
 
 
 def test_the_weighted_error_of_a_rate_is_the_heteroskedastic_one_of_statsmodels() -> None:
@@ -165,10 +168,12 @@ def test_the_weighted_error_of_a_rate_is_the_heteroskedastic_one_of_statsmodels(
 def test_equal_records_of_one_cluster_are_one_record() -> None:
     rows = [(1, 1)] * 6 + [(1, 0)] * 4
     found = sample("true_positive_rate", weighted(rows, clusters=np.zeros(10), weights=np.ones(10)))
-    assert (found.value, found.n, found.records) == (0.6, 1, 10)
+    assert (found.value, found.records) == (0.6, 10)
+    assert found.n == pytest.approx(1 / student_factor(1) ** 2)  # and says next to nothing
     outcome = estimate(found, confidence=0.95)
     assert isinstance(outcome, Estimate)
-    assert (outcome.n, outcome.effective_n, outcome.method) == (10, 1, "wilson-clustered")
+    assert (outcome.n, outcome.effective_n, outcome.method) == (10, found.n, "wilson-clustered")
+    assert (outcome.low, outcome.high) == (pytest.approx(0, abs=0.01), pytest.approx(1, abs=0.01))
 
 
 def test_a_rate_of_0_has_the_bound_of_kishs_effective_size() -> None:

@@ -19,7 +19,7 @@ from auditor.metrics import (
     estimate,
     slice_samples,
 )
-from auditor.metrics.ranking import student_factor
+from auditor.metrics.intervals import student_factor
 from auditor.stats import Attribute, Groups, SliceTable, rank_sums
 
 GROUPS = Groups.declare([Attribute(name="g", levels=("a", "b", "c"))])
