@@ -78,14 +78,14 @@ def disaggregate(
     out: list[Measured] = []
     for family in families if families is not None else statistic.groups.families:
         rows = slice_rows(statistic, family)
-        place = _Place(statistic, family, rows, reference, confidence)
+        place = _Place(statistic, family, rows, reference, confidence, {})
         beside: list[tuple[str, SliceSamples]] = []
         paired: list[str] = []
         for name in names:
             if METRICS.get(split_parameter(name)[0]).pairs:
                 paired.append(name)
                 continue
-            samples = slice_samples(name, statistic, family, rows=rows)
+            samples = place.samples(name)
             outcomes = dict(
                 zip(
                     samples.samples,
@@ -158,6 +158,13 @@ class _Place:
     rows: SliceRows
     reference: Reference
     confidence: float
+    read: dict[str, SliceSamples]
+
+    def samples(self, name: str) -> SliceSamples:
+        """Read a metric for each slice, once."""
+        if name not in self.read:
+            self.read[name] = slice_samples(name, self.statistic, self.family, rows=self.rows)
+        return self.read[name]
 
     def compared(
         self, measured: Sequence[tuple[str, SliceSamples]], operation: Comparison
@@ -272,10 +279,7 @@ class _Place:
         elif len(self.rows.known()) < 2:
             outcome = Absent("only one group holds records")
         else:
-            parts = [
-                slice_samples(part, self.statistic, self.family, rows=self.rows)
-                for part in metric.components
-            ]
+            parts = [self.samples(part) for part in metric.components]
             outcome = extreme(
                 metric.operation or "difference",
                 [[part.samples[where] for where in part.known()] for part in parts],

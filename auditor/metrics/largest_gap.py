@@ -68,6 +68,17 @@ def largest_gap_bounds(
     successes, trials = np.asarray(x, np.float64), np.asarray(n, np.float64)
     if successes.size < 2 or not (trials > 0).all():
         raise InputError("a gap needs two groups with records", valid="two or more groups, n > 0")
+    return _bounds(
+        operation, tuple(successes.tolist()), tuple(trials.tolist()), confidence, components
+    )
+
+
+@lru_cache(maxsize=256)  # a gap has several names, and its bias-corrected value the same bounds
+def _bounds(
+    operation: Literal["difference", "ratio"], x: tuple[float, ...], n: tuple[float, ...],
+    confidence: float, components: int,
+) -> tuple[float, float]:  # fmt: skip
+    successes, trials = np.array(x), np.array(n)
     groups = successes.size
     i, j = np.triu_indices(groups, 1)
     pairs = successes[i], trials[i], successes[j], trials[j]

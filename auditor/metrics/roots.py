@@ -32,7 +32,7 @@ def root_between(function: Callable[[Array], Array], a: Array, b: Array) -> Arra
         b, fb = np.where(same, b, a), np.where(same, fb, fa)
         a, fa = x, fx
         best = np.where(np.abs(fa) < np.abs(fb), a, b)
-        tolerance = 1e-14 + 2e-15 * np.abs(best)
+        tolerance = 1e-13 * (1 + np.abs(best))
         width = np.abs(b - a)
         if bool(np.all((width < 2 * tolerance) | (fa == 0) | (fb == 0))):
             break
