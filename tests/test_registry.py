@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
 from auditor import registry
 from auditor.errors import AuditorError, InputError
-from auditor.registry import Registry
+from auditor.registry import Registry, import_modules
 
 
 class Loader:
@@ -122,3 +124,16 @@ def test_a_real_entry_point_to_nowhere_is_a_broken_plug_in(
     made: Registry[object] = Registry("check", group="auditor.checks")
     assert list(made) == []
     assert "ModuleNotFoundError" in made.broken["gone"]
+
+
+def test_every_module_of_a_package_is_imported_and_no_package_below_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "shelf"
+    (package / "below").mkdir(parents=True)
+    for name in ("__init__.py", "b.py", "a.py", "below/__init__.py"):
+        (package / name).write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import_modules("shelf")
+    loaded = {name for name in sys.modules if name.partition(".")[0] == "shelf"}
+    assert loaded == {"shelf", "shelf.a", "shelf.b"}

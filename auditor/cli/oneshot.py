@@ -70,9 +70,9 @@ def finish(
             }
         )
     show_findings(audit.findings)
-    show_remarks(audit.findings)
     if verdict is not None:
         show_verdict(verdict)
+    show_remarks(audit.remarks())
     audit.close()
     show_run(out, signed=audit.signed)
     return None if verdict is None else str(verdict.status)

@@ -118,12 +118,10 @@ def show_findings(findings: Sequence[Finding]) -> None:
         console().print(f"{more:,} more groups stand in findings.json.", style="dim")
 
 
-def show_remarks(findings: Sequence[Finding]) -> None:
-    """Print what the numbers mean together: reversals, and totals that do not agree."""
-    from auditor.report.remarks import disagreements, reversals
-
-    for remark in (*reversals(findings), *disagreements(findings)):
-        console().print(remark, soft_wrap=True)
+def show_remarks(remarks: Sequence[str]) -> None:
+    """Print what the numbers mean together."""
+    for remark in remarks:
+        console().print(remark, soft_wrap=True, markup=False)
 
 
 def show_run(run: Path | None, *, signed: bool, key: Path | None = None) -> None:

@@ -13,7 +13,7 @@ from auditor.engine.plan import make_plan
 from auditor.engine.recording import Recording
 from auditor.errors import AuditorError, GateClosed, InputError
 from auditor.evidence import Finding, Stage, Verdict
-from auditor.ledger import signing_key_from
+from auditor.ledger import RunRecord, signing_key_from
 from auditor.policy import LoadedPolicy, load_policy
 from auditor.provenance import checkpoint_manifest, environment
 from auditor.version import __version__
@@ -107,6 +107,15 @@ class AuditedRun:
 
         self._finish()
         return write_reports(self._recording.folder, names or ("report.html",))
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return what the numbers mean together: reversals, and ways out of a closed gate."""
+        from auditor.report.remarks import make_remarks
+        from auditor.report.view import read_policy
+
+        self._finish()
+        record = RunRecord.load(self.run)
+        return make_remarks(record, self.findings, self.verdict, read_policy(record))
 
     def close(self) -> None:
         """Write what is left and seal the run; nothing is written to it after this."""

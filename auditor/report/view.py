@@ -46,7 +46,7 @@ from auditor.report.text import shown, stage_text
 from auditor.report.words import gate_sentence, headline, status_counts
 from auditor.report.worst import Worst, largest_difference, worst_slice
 
-__all__ = ["PolicyView", "ReportView", "Summary", "make_view", "recorded_findings"]
+__all__ = ["PolicyView", "ReportView", "Summary", "make_view", "read_policy", "recorded_findings"]
 
 _MOST_EVIDENCE = 400
 _LEDGER_ENDS = 60
@@ -171,7 +171,7 @@ def make_view(record: RunRecord) -> ReportView:
     registration = Fields(record.ledger.entries[0].body)
     findings = recorded_findings(record)
     verdict = record.verdict
-    policy_text = read_policy_text(_policy_text(record))
+    policy_text = read_policy(record)
     proof = make_proof(record, run)
     rules = () if verdict is None else make_rules(verdict, policy_text, findings)
     blocks = make_blocks(findings, policy_text.regions())
@@ -276,13 +276,14 @@ def _policy(verdict: Verdict | None, text: PolicyText, registration: Fields) -> 
     )  # fmt: skip
 
 
-def _policy_text(record: RunRecord) -> str | None:
+def read_policy(record: RunRecord) -> PolicyText:
+    """Read what the registered policy says; nothing of a run that was cut off before it."""
     try:
-        return record.policy_text
+        return read_policy_text(record.policy_text)
     except RunError:
         if record.sealed:
             raise
-        return None  # interrupted before it was written
+        return read_policy_text(None)  # interrupted before it was written
 
 
 def _time(run: Fields, name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,43 @@ def test_subgroups_without_a_target_are_not_evaluated(auditor: Auditor, table: P
     done = auditor("predictions", table, *BY_SEX, "--features", "all", "--json")
     found = one(done.json, "bias.subgroups", "subgroup_error_rate")
     assert (found["status"], found["reason"]) == ("not-evaluated", "no target column")
+
+
+GATED = """
+schema: auditor/policy/v1
+id: parity
+version: 1.0.0
+rules:
+  - {id: parity, metric: selection_rate_ratio, over: [sex], stage: evaluation, accept: ">= 0.8"}
+"""
+
+
+def test_a_closed_gate_names_a_way_out(auditor: Auditor, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    sex = rng.choice(["F", "M"], 2_000)
+    score = np.clip(rng.normal(np.where(sex == "F", 0.4, 0.6), 0.2), 0.01, 0.99).round(3)
+    labels = (rng.random(2_000) < score).astype(int)
+    pd.DataFrame({"sex": sex, "s": score, "y": labels}).to_csv(tmp_path / "s.csv", index=False)
+    (tmp_path / "p.yaml").write_text(GATED)
+    done = auditor("predictions", "s.csv", "--target", "y", "--score", "s", "--threshold", "0.5",
+                   "--sensitive", "sex", "--policy", "p.yaml")  # fmt: skip
+    assert done.code == 1
+    assert "Thresholds by group of sex would bring the selection rate ratio from" in done.err
+    assert "which the law may not allow" in done.err
+
+
+def test_how_the_records_were_read_stands_in_the_record_and_in_the_report(
+    auditor: Auditor, designed: Path, tmp_path: Path
+) -> None:
+    auditor("predictions", designed, *BY_SEX, "--weight", "w", "--cluster", "id", "--out", "run")
+    read = json.loads((tmp_path / "run" / "run.json").read_text())["audit"]
+    assert {name: read[name] for name in ("weight", "cluster", "prediction", "sensitive")} == {
+        "weight": "w", "cluster": "id", "prediction": "p", "sensitive": ["sex"],
+    }  # fmt: skip
+    assert "frequency" not in read
+    page = (tmp_path / "run" / "report.html").read_text()
+    for label, value in (("Weights", "w"), ("Clusters", "id")):
+        assert f"<dt>{label}</dt>\n<dd><bdi>{value}</bdi></dd>" in page
 
 
 @pytest.mark.parametrize(

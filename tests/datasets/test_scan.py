@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as parquet
@@ -95,21 +96,6 @@ def with_types(**types: str) -> Make:
     return lambda frame, _: frame.astype(types)
 
 
-class Polars:
-    """What is looked for in a polars frame: that it gives an Arrow table."""
-
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self._frame = frame
-
-    def to_arrow(self) -> pa.Table:
-        table = pa.Table.from_pandas(self._frame, preserve_index=False)
-        fields = [
-            f.with_type(pa.large_string()) if pa.types.is_large_string(f.type) else f
-            for f in table.schema
-        ]
-        return table.cast(pa.schema(fields))
-
-
 SOURCES: dict[str, Make] = {
     "csv": lambda f, p: to_csv(f, p / "t.csv"),
     "csv-path-as-text": lambda f, p: str(to_csv(f, p / "t.csv")),
@@ -158,7 +144,8 @@ SOURCES: dict[str, Make] = {
             for name in f
         }
     ),
-    "polars-like": lambda f, _: Polars(f),
+    "polars": lambda f, _: pl.from_pandas(f),
+    "lazy polars": lambda f, _: pl.from_pandas(f).lazy(),
     "mapping-of-lists": lambda f, _: {
         name: f[name].astype(object).where(f[name].notna(), None).tolist() for name in f
     },

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from auditor.evidence import Estimate
-from auditor.metrics import Proportion, extreme, wilson
+from auditor.metrics import Proportion, extreme, newcombe, wilson
 from auditor.metrics.bayes import dirichlet_multinomial
 from auditor.metrics.best import with_the_best
 from auditor.metrics.bootstrap import Bootstrapped, bootstrap_interval, percentile_interval
@@ -109,6 +110,26 @@ def test_differences_hold_together(groups: int, reference: int | None, figures: 
         assert hits / draws >= 0.95 - margin(draws), name
     kind = "all pairs" if reference is None else "one reference"
     figures(f"simultaneous differences, {groups} groups, {kind}", found)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.2, 0.3, 0.5])
+@pytest.mark.parametrize("sizes", [(101, 211), (300, 300), (997, 499)])
+def test_two_equal_groups_are_told_apart_in_one_table_of_twenty(
+    rate: float, sizes: tuple[int, int], figures: Figures
+) -> None:
+    """Summed over all tables, not drawn: the interval of two groups is Newcombe's of their pair."""
+    (m, n), (x, y) = sizes, (np.arange(size + 1) for size in sizes)
+    low, high = newcombe(x[:, None], m, y[None, :], n, confidence=0.95)
+    chance = binom.pmf(x, m, rate)[:, None] * binom.pmf(y, n, rate)[None, :]
+    covered = float(chance[(low <= 0) & (high >= 0)].sum())
+    pair = [Proportion(30, 101), Proportion(80, 211)]
+    found = extreme("difference", [pair], confidence=0.95)
+    assert isinstance(found, Estimate)
+    assert found.high == pytest.approx(
+        float(newcombe(80, 211, 30, 101, confidence=0.95)[1]), rel=1e-12
+    )
+    figures(f"largest gap, 2 equal groups of {m} and {n} at {rate}", {"exact coverage": covered})
+    assert 0.945 <= covered <= 0.96
 
 
 @pytest.mark.parametrize("groups", [2, 4, 8, 16])
