@@ -27,8 +27,10 @@ __all__ = [
     "Task",
     "attribute_sql",
     "bin_labels",
+    "cell_sql",
     "declare_groups",
     "label_sql",
+    "prediction_sql",
     "score_sql",
     "survey",
 ]
@@ -129,6 +131,22 @@ class Roles:
             "score": self.score,
             **({} if self.task == "binary" else {"task": self.task}),
         }
+
+
+def prediction_sql(table: Table, roles: Roles) -> str:
+    """Return SQL giving the prediction as 1, 0, or 2 for a missing one."""
+    if roles.prediction is not None:
+        return label_sql(table, roles.prediction, roles.positive)
+    if roles.score is not None and roles.threshold is not None:
+        score_sql(table, roles.score)
+        return threshold_key(table, roles.score, roles.threshold).by
+    return "2"
+
+
+def cell_sql(table: Table, roles: Roles) -> str:
+    """Return SQL giving the cell of the confusion table, ``3 · true + predicted``."""
+    true = "2" if roles.target is None else label_sql(table, roles.target, roles.positive)
+    return f"3 * ({true}) + ({prediction_sql(table, roles)})"
 
 
 def survey(table: Table, roles: Roles) -> None:

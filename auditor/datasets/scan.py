@@ -18,7 +18,7 @@ from auditor.datasets.columns import (
     threshold_key,
 )
 from auditor.datasets.grouping import Grouped, grouped, grouped_if_few
-from auditor.datasets.roles import Roles, survey
+from auditor.datasets.roles import Roles, cell_sql, survey
 from auditor.datasets.stream import stream
 from auditor.datasets.table import Table, number_sql, quoted
 from auditor.datasets.tally import Key, find_tally
@@ -60,15 +60,7 @@ def scan_confusion(
     counts = confusion_zero(groups, {**roles.context(), **(context or {})})
     found = grouped_if_few(table, groups, roles, fields)
     if found is None:
-        labels = dict.fromkeys(("true", "predicted"), "2")
-        if roles.target is not None:
-            labels["true"] = label_sql(table, roles.target, roles.positive)
-        if roles.prediction is not None:
-            labels["predicted"] = label_sql(table, roles.prediction, roles.positive)
-        elif "predicted" in fields:
-            labels["predicted"] = fields["predicted"].by
-        cell = f"3 * ({labels['true']}) + ({labels['predicted']})"
-        for batch in stream(table, groups, roles, {"cell": cell}, rows=_BATCH):
+        for batch in stream(table, groups, roles, {"cell": cell_sql(table, roles)}, rows=_BATCH):
             cells = batch.numbers("cell").astype(np.int64)
             count_cells(groups, batch.codes, cells, counts.values)
         return counts

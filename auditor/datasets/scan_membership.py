@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.datasets.roles import Roles, label_sql
-from auditor.datasets.scan_tasks import prediction_sql
+from auditor.datasets.roles import Roles, label_sql, prediction_sql
 from auditor.datasets.stream import stream
 from auditor.datasets.table import Table
 from auditor.errors import InputError

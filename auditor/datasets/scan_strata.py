@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from auditor.datasets.roles import Roles
-from auditor.datasets.scan_tasks import prediction_sql
+from auditor.datasets.roles import Roles, prediction_sql
+from auditor.datasets.scan_weights import weight_sql
 from auditor.datasets.stream import stream
 from auditor.datasets.table import Table
 from auditor.errors import InputError
@@ -54,7 +54,7 @@ def scan_strata(
     counts = strata_zero(groups, levels, settings)
     fields = {"stratum": stratum, "predicted": prediction_sql(table, roles)}
     if roles.frequency is not None:
-        fields["f"] = _frequency_sql(table, roles.frequency)
+        fields["f"] = weight_sql(table, roles.frequency, "--frequency", whole=True)
     for batch in stream(table, groups, roles, fields):
         part = strata_counts(
             groups, batch.codes, batch.codes_of("stratum", tuple(written)),
@@ -64,18 +64,3 @@ def scan_strata(
         )  # fmt: skip
         counts.values[:] += part.values
     return counts
-
-
-def _frequency_sql(table: Table, column: str) -> str:
-    """Return SQL giving whole numbers from 0; raises :class:`InputError` for others."""
-    table.require_numbers(column, option="--frequency")
-    number = table.number(column)
-    odd = f"({number}) is null or ({number}) < 0 or isinf({number})"
-    odd += f" or ({number}) <> floor({number})"
-    bad = int(table.scalar(f"select count(*) filter ({odd}) from data"))
-    if bad:
-        raise InputError(
-            f"{bad:,} of {table.rows:,} values cannot be used",
-            where=f"{table.name}, column {column!r}", valid="whole numbers from 0",
-        )  # fmt: skip
-    return number

@@ -35,3 +35,7 @@ class Estimate(Value):
     bound: float | None = None
     effective_n: float | None = None
     also: tuple[Interval, ...] = ()
+
+    def with_also(self, *intervals: Interval) -> Estimate:
+        """Return the same number with further intervals beside its own."""
+        return self.model_copy(update={"also": (*self.also, *intervals)})

@@ -280,7 +280,7 @@ def _adjusted(measured: list[Measured]) -> list[Measured]:
                      method=f"{method}-adjusted")
             for method, p in adjusted.items()
         )  # fmt: skip
-        changed = outcome.model_copy(update={"also": (*outcome.also, *also)})
+        changed = outcome.with_also(*also)
         measured[i] = (name, where, reference, over, changed)
     return measured
 

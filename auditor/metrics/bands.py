@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auditor.evidence import Estimate, Interval, Slice
+from auditor.evidence import Interval, Slice
 from auditor.metrics.samples import Proportion
 from auditor.metrics.simultaneous import max_t_bands
 from auditor.metrics.slices import slice_samples
 from auditor.stats import Family, SliceTable
 
-__all__ = ["beside", "joint_family", "joint_intervals"]
+__all__ = ["joint_family", "joint_intervals"]
 
 
 def joint_family(statistic: SliceTable) -> Family | None:
@@ -69,8 +69,3 @@ def _counts(sample: object) -> tuple[int, int]:
     if not isinstance(sample, Proportion):
         return 0, 0
     return round(sample.x), round(sample.n - sample.x)
-
-
-def beside(outcome: Estimate, interval: Interval) -> Estimate:
-    """Put an interval beside the others of the same number."""
-    return outcome.model_copy(update={"also": (*outcome.also, interval)})

@@ -41,7 +41,7 @@ def with_sampling(
             if isinstance(found, Estimate):
                 beside = Interval(low=found.low, high=found.high, confidence=confidence,
                                   method=found.method)  # fmt: skip
-                outcome = outcome.model_copy(update={"also": (*outcome.also, beside)})
+                outcome = outcome.with_also(beside)
         out.append((metric, where, reference, over, outcome))
     return out
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from auditor.metrics.cells import Cells, delta, from_cells, positions, share
 from auditor.metrics.estimates import Comparison
 from auditor.metrics.metric import METRICS, Metric, add_metric
+from auditor.metrics.multiclass import balanced_accuracy
 from auditor.metrics.row import Row
 from auditor.metrics.samples import Absent, Average, Census, Proportion, Sample, Transformed
 from auditor.stats import CLASSES, CONFUSION, WEIGHTED
@@ -154,16 +155,10 @@ def _balanced_accuracy(cells: Cells) -> Sample:
     return Average((parts[0], parts[1]), (0.5, 0.5), float(n), "balanced")
 
 
-def _of_classes(row: Row) -> Sample:
-    from auditor.metrics.multiclass import balanced_accuracy
-
-    return balanced_accuracy(row)
-
-
 add_metric(
     Metric(
         "balanced_accuracy", "Balanced accuracy", ideal=1.0, better="higher",
-        readers={**from_cells(_balanced_accuracy, classes=False), CLASSES: _of_classes},
+        readers={**from_cells(_balanced_accuracy, classes=False), CLASSES: balanced_accuracy},
         formula="(TPR + TNR) / 2; of classes, the mean recall of those that occur",
         source="Brodersen et al. (2010), The balanced accuracy and its posterior distribution",
     )

@@ -205,7 +205,7 @@ def with_extremes(
         if isinstance(outcome, Estimate) and bounds is not None:
             beside = Interval(low=bounds[0], high=bounds[1], confidence=outcome.confidence,
                               method="worst-case-of-these-records")  # fmt: skip
-            outcome = outcome.model_copy(update={"also": (*outcome.also, beside)})
+            outcome = outcome.with_also(beside)
         out.append((metric, where, reference, over, outcome))
     return out
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
-from measuring import Row, not_installed, population, side_by_side, timed
+from measuring import Row, budget, not_installed, population, side_by_side, timed
 
 from auditor.metrics import estimate, estimate_all, slice_rows, slice_samples
 from auditor.stats import Attribute, Groups, ScoreGrid, confusion_counts, score_counts
@@ -58,7 +58,7 @@ def group_metrics(rows: int) -> Row:
     return {
         "what": f"5 metrics, 50 slices, {rows:,} rows, with intervals",
         "against": "fairlearn MetricFrame (no intervals)",
-        "bound": ">= 1000" if rows >= 1_000_000 else ">= 100",
+        "bound": budget(">= 1000", rows),
         **side_by_side(counted(frame), metric_frame(frame), runs=3 if rows <= 1_000_000 else 1),
     }
 
@@ -119,7 +119,7 @@ def torch_rates(rows: int) -> Row:
     row: Row = {
         "what": f"5 metrics, 50 slices, {rows:,} rows, with intervals",
         "against": "torchmetrics BinaryGroupStatRates",
-        "bound": ">= 1",
+        "bound": budget(">= 1", rows),
     }
     if reason := not_installed("torchmetrics"):
         return {**row, "reason": reason}
@@ -140,7 +140,7 @@ def aequitas_groups(rows: int) -> Row:
     row: Row = {
         "what": f"5 metrics, 50 slices, {rows:,} rows, with intervals",
         "against": "aequitas Group.get_crosstabs",
-        "bound": ">= 10",
+        "bound": budget(">= 10", rows),
     }
     try:
         from aequitas.group import Group  # type: ignore[import-not-found]
@@ -166,7 +166,7 @@ def one_matrix(rows: int) -> Row:
     return {
         "what": f"5 metrics, 50 slices, {rows:,} rows, with intervals",
         "against": "one sklearn confusion_matrix",
-        "bound": ">= 1",
+        "bound": budget(">= 1", rows),
         **side_by_side(counted(frame), lambda: confusion_matrix(y, p), runs=5),
     }
 
@@ -189,6 +189,6 @@ def auc(rows: int) -> Row:
     return {
         "what": f"score histograms and AUC of 50 slices, {rows:,} rows",
         "against": "one sklearn roc_auc_score",
-        "bound": ">= 5",
+        "bound": budget(">= 5", rows),
         **side_by_side(ours, lambda: roc_auc_score(y, s), runs=5),
     }

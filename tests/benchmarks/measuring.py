@@ -32,6 +32,11 @@ def side_by_side(ours: Callable[[], Any], theirs: Callable[[], Any], *, runs: in
     }
 
 
+def budget(bound: str, rows: int) -> str:
+    """Return the bound, set for a million rows and more; fewer are measured without one."""
+    return bound if rows >= 1_000_000 else "none"
+
+
 def population(rows: int, groups: int, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     score = rng.random(rows)

@@ -14,7 +14,7 @@ from auditor.checks.bias.class_metrics import ClassMetrics
 from auditor.checks.bias.families import chosen_families, listed
 from auditor.checks.bias.group_metrics import GroupMetrics
 from auditor.evidence import Slice, Stage
-from auditor.metrics import Absent, disaggregate
+from auditor.metrics import Absent
 from auditor.stats import Attribute, Groups, confusion_counts
 
 ANIMALS = {"sensitive": ("sex",), "target": "y", "prediction": "p", "task": "multiclass"}
@@ -87,8 +87,8 @@ def test_of_a_large_family_only_the_main_metrics_are_listed(
     table = confusion_counts(groups, codes, [0, 1] * 16, [1, 0] * 16)
     names = ("selection_rate", "f1_score")
     found = listed(
-        lambda names, families: disaggregate(names, table, families=families), names, table,
-        groups.families, confidence=0.95,
+        names, table, groups.families, reference="largest", confidence=0.95,
+        extremes=("demographic_parity_difference",),
     )  # fmt: skip
     by_slice = [m for m in found if m[0] == "selection_rate" and m[1]]
     assert len(by_slice) == 8
@@ -98,6 +98,8 @@ def test_of_a_large_family_only_the_main_metrics_are_listed(
     assert isinstance(left_out[4], Absent)
     assert left_out[4].reason.startswith("8 slices: beyond 5 only records and selection are listed")
     assert [m for m in found if m[0] == "f1_score" and not m[1] and m[3] is None]
+    extreme = [m[4] for m in found if m[0] == "demographic_parity_difference" and m[3] == ("g",)]
+    assert extreme == [left_out[4]]
 
 
 WEIGHTED = {"sensitive": ("sex",), "target": "y", "prediction": "p"}

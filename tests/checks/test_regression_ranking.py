@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from auditor.checks import CHECKS, Evidence, NotApplicable, NotMeasurable
-from auditor.checks.bias.between import MOST_GROUPS
+from auditor.checks.bias.families import MOST_GROUPS
 from auditor.checks.bias.ranking import RankingMetrics
 from auditor.checks.bias.regression import RegressionMetrics
 from auditor.evidence import Stage

@@ -12,13 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.datasets import Roles, Table, declare_groups, open_table, scan_confusion, scan_scores
-from auditor.datasets.scan_tasks import (
+from auditor.datasets import (
+    Roles,
+    Table,
+    declare_groups,
+    open_table,
     scan_classes,
+    scan_confusion,
     scan_frequencies,
+    scan_frequency_scores,
     scan_score_sums,
+    scan_scores,
     scan_weighted,
-    scan_weighted_scores,
 )
 from auditor.datasets.stream import stream
 from auditor.datasets.tasks import classes_of
@@ -92,7 +97,7 @@ def test_a_frequency_of_f_is_f_times_the_row(rows: list[Any]) -> None:
     ours = scan_frequencies(made, groups, roles)
     assert np.array_equal(ours.values, scan_confusion(other, groups, plain).values)
     assert ours.context["frequency"] == "f"
-    scores, theirs = scan_weighted_scores(made, groups, roles), scan_scores(other, groups, plain)
+    scores, theirs = scan_frequency_scores(made, groups, roles), scan_scores(other, groups, plain)
     assert tallied(scores, groups) == tallied(theirs, groups)
     assert np.array_equal(scores.unscored, theirs.unscored)
 

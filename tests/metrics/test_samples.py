@@ -10,7 +10,7 @@ import pytest
 
 from auditor.evidence import Estimate
 from auditor.metrics import Absent, Census, Mean, Proportion, compare, estimate, scaled
-from auditor.metrics.beside import SMALL, with_others
+from auditor.metrics.other_intervals import SMALL, with_others
 from auditor.metrics.means import mean_of
 from auditor.metrics.noise import bridge_noise
 from auditor.metrics.row import Row

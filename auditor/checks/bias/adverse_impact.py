@@ -12,13 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from auditor.checks.bias.families import chosen_families, parted
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets import (
-    scan_confusion,
-    scan_counts,
-    scan_frequencies,
-    scan_weighted,
-    weighted_median,
-)
+from auditor.datasets import scan_counts, scan_labels, weighted_median
 from auditor.evidence import Estimate, Finding, Slice, Stage
 from auditor.metrics import Absent, Measured, disaggregate
 from auditor.metrics.adverse_impact import AGAINST_THE_MOST_SELECTED, adverse_impact
@@ -92,12 +86,7 @@ class AdverseImpact(Check):
             # At or above the next number is strictly above this one.
             roles = replace(roles, threshold=math.nextafter(median, math.inf))
             settings = {"prediction": f"{roles.score} > {median:g}", "median": median}
-        if roles.weight is not None or roles.cluster is not None:
-            counts = scan_weighted(table, groups, roles, context=settings)
-        elif roles.frequency is not None:
-            counts = scan_frequencies(table, groups, roles, context=settings)
-        else:
-            counts = scan_confusion(table, groups, roles, context=settings)
+        counts = scan_labels(table, groups, roles, context=settings)
         return [self._settled(counts, roles.unfavourable)]
 
     def _settled(self, counts: SliceTable, unfavourable: bool) -> SliceTable:

@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from auditor.checks.bias.between import disaggregate_between
 from auditor.checks.bias.families import chosen_families, listed
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
@@ -71,14 +70,11 @@ class ClassMetrics(Check):
                 ),
             ]  # fmt: skip
             measured = listed(
-                lambda names, families, item=item: disaggregate_between(
-                    names, item.statistic, families=families, reference=self.reference,
-                    confidence=self.confidence,
-                ),
                 names,
                 item.statistic,
                 chosen_families(item.statistic.groups, self.sensitive, self.intersections),
+                reference=self.reference,
                 confidence=self.confidence,
-            )  # fmt: skip
+            )
             findings += self.place(measured, stage, [item.digest])
         return findings

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from auditor.evidence import Slice
-from auditor.metrics import Absent, Measured, disaggregate
+from auditor.metrics import (
+    METRICS,
+    Absent,
+    Measured,
+    Reference,
+    disaggregate,
+    split_parameter,
+    with_parameter,
+)
 from auditor.metrics.slices import records_by_slice
 from auditor.stats import Family, Groups, Statistic
 
-__all__ = ["MOST_SLICES", "chosen_families", "listed", "parted"]
+__all__ = ["MOST_GROUPS", "MOST_SLICES", "chosen_families", "listed", "parted"]
+
+MOST_GROUPS = 40
+"""Beyond so many groups their pairs are not all compared where each is a comparison of its own."""
 
 MOST_SLICES = 1_000
 """Beyond so many slices of one family only the main metrics are listed slice by slice."""
@@ -38,7 +49,7 @@ def parted(
     usual: list[Family] = []
     large: dict[Family, Absent] = {}
     for family in families:
-        slices = int((records_by_slice(statistic, family) > 0).sum())
+        slices = _occupied(statistic, family)
         if slices > MOST_SLICES:
             large[family] = Absent(
                 f"{slices:,} slices: beyond {MOST_SLICES:,} only records and selection are listed; "
@@ -50,24 +61,60 @@ def parted(
 
 
 def listed(
-    measure: Callable[[Sequence[str], Sequence[Family]], list[Measured]],
     names: Sequence[str],
     statistic: Statistic,
     families: Sequence[Family],
     *,
+    reference: Reference,
     confidence: float,
+    extremes: Sequence[str] = (),
+    between: Sequence[str] | None = None,
 ) -> list[Measured]:
-    """Measure all metrics for families of usual size; records and selection for very large ones.
+    """Measure as much of each family as can be read.
+
+    - Of a family of up to 1,000 slices: all metrics, and the ``extremes``, which speak of all its
+      groups at once.
+    - Of an attribute of up to 40 groups besides: the largest gaps between any two of them, of the
+      metrics ``between`` (all by default).
+    - Of a larger family: records and selection.
 
     What is left out is named once a metric and family, with the reason.
     """
     usual, large = parted(statistic, families)
-    out = measure(names, usual) if usual else []
-    few = [name for name in names if name in _LISTED]
-    if large:
+    gaps = names if between is None else between
+    many = {
+        family: groups for family in usual
+        if (groups := _occupied(statistic, family)) > MOST_GROUPS
+    }  # fmt: skip
+    out: list[Measured] = []
+    for some, paired in (([f for f in usual if f not in many], gaps), (list(many), ())):
         out += disaggregate(
-            few, statistic, families=list(large), compared=(), confidence=confidence
-        )
-    for family, reason in large.items():
-        out += [(name, Slice(), None, family, reason) for name in names if name not in few]
+            names, statistic, families=some, extremes=extremes, between=paired,
+            reference=reference, confidence=confidence,
+        )  # fmt: skip
+    for family, groups in many.items():
+        if len(family) == 1:
+            why = Absent(f"{groups:,} groups: beyond {MOST_GROUPS} not all pairs are compared")
+            out += [(name, Slice(), None, family, why) for name in _gaps(gaps)]
+    few = [name for name in names if name in _LISTED]
+    out += disaggregate(few, statistic, families=list(large), compared=(), confidence=confidence)
+    for family, why in large.items():
+        left_out = [*(name for name in names if name not in few), *extremes]
+        out += [(name, Slice(), None, family, why) for name in left_out]
+    return out
+
+
+def _occupied(statistic: Statistic, family: Family) -> int:
+    return int((records_by_slice(statistic, family) > 0).sum())
+
+
+def _gaps(names: Sequence[str]) -> list[str]:
+    """Return the metrics that are the largest gap of these between any two groups."""
+    out: list[str] = []
+    for name in names:
+        base, parameter = split_parameter(name)
+        out += [
+            with_parameter(f"{base}_{operation}", parameter)
+            for operation in ("difference", "ratio") if f"{base}_{operation}" in METRICS
+        ]  # fmt: skip
     return out

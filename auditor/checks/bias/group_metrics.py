@@ -7,22 +7,19 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from auditor.checks.bias.between import disaggregate_between
 from auditor.checks.bias.families import chosen_families, listed, parted
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
 from auditor.datasets import (
-    scan_confusion,
     scan_counts,
-    scan_frequencies,
+    scan_frequency_scores,
+    scan_labels,
     scan_score_sums,
     scan_scores,
-    scan_weighted,
-    scan_weighted_scores,
 )
 from auditor.evidence import Estimate, Finding, Slice, Stage
 from auditor.metrics import METRICS, Absent, Measured, with_parameter
-from auditor.metrics.bands import beside, joint_intervals
+from auditor.metrics.bands import joint_intervals
 from auditor.metrics.between_groups import BETWEEN_GROUPS
 from auditor.metrics.detectable import DETECTABLE
 from auditor.metrics.inequality import INEQUALITY_OF_SLICES, INEQUALITY_OVER_GROUPS
@@ -83,17 +80,11 @@ class GroupMetrics(Check):
             return [scan_counts(table, groups, roles)]
         if roles.task != "binary":
             raise NotApplicable(f"the task is {roles.task}")
-        statistics: list[Statistic] = []
-        weighted = roles.weight is not None or roles.cluster is not None
-        if weighted:
-            statistics.append(scan_weighted(table, groups, roles))
-        elif roles.frequency is not None:
-            statistics.append(scan_frequencies(table, groups, roles))
-        else:
-            statistics.append(scan_confusion(table, groups, roles))
+        statistics: list[Statistic] = [scan_labels(table, groups, roles)]
+        weighted = statistics[0].kind == WEIGHTED
         if roles.score is not None and roles.target is not None and not weighted:
             if roles.frequency is not None:
-                statistics.append(scan_weighted_scores(table, groups, roles))
+                statistics.append(scan_frequency_scores(table, groups, roles))
             else:
                 statistics.append(scan_scores(table, groups, roles))
                 statistics.append(scan_score_sums(table, groups, roles))
@@ -106,19 +97,13 @@ class GroupMetrics(Check):
             names = self._names(item.statistic, stage)
             labels = item.statistic.kind in (CONFUSION, WEIGHTED)
             measured = listed(
-                lambda names, families, item=item, labels=labels: disaggregate_between(
-                    names,
-                    item.statistic,
-                    extremes=_over_groups(item.statistic, stage) if labels else (),
-                    families=families,
-                    reference=self.reference,
-                    confidence=self.confidence,
-                    between=() if stage is Stage.TRAINING else None,
-                ),
                 names,
                 item.statistic,
                 chosen_families(item.statistic.groups, self.sensitive, self.intersections),
+                reference=self.reference,
                 confidence=self.confidence,
+                extremes=_over_groups(item.statistic, stage) if labels else (),
+                between=() if stage is Stage.TRAINING else None,
             )
             context = item.statistic.context
             if context.get("target", "") is None:
@@ -164,7 +149,7 @@ class GroupMetrics(Check):
             for name in names if CONFUSION in METRICS.get(name.partition("[")[0]).readers
         }  # fmt: skip
         return [
-            (name, where, reference, over, beside(outcome, found[name][where]))
+            (name, where, reference, over, outcome.with_also(found[name][where]))
             if reference is over is None and isinstance(outcome, Estimate)
             and where in found.get(name, {})
             else (name, where, reference, over, outcome)

@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from auditor.checks.bias.between import disaggregate_between
 from auditor.checks.bias.families import chosen_families, listed
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
@@ -61,14 +60,12 @@ class RankingMetrics(Check):
                 *(with_parameter(name, k) for name in RANKING_TOP_METRICS for k in lengths),
             ]
             measured = listed(
-                lambda names, families, statistic=statistic: disaggregate_between(
-                    names, statistic, extremes=RANKING_OVER_GROUPS, families=families,
-                    reference=self.reference, confidence=self.confidence,
-                ),
                 names,
                 statistic,
                 chosen_families(statistic.groups, self.sensitive, self.intersections),
+                reference=self.reference,
                 confidence=self.confidence,
-            )  # fmt: skip
+                extremes=RANKING_OVER_GROUPS,
+            )
             findings += self.place(measured, stage, [item.digest])
         return findings

@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from auditor.checks.bias.between import disaggregate_between
 from auditor.checks.bias.families import chosen_families, listed
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
@@ -68,15 +67,12 @@ class RegressionMetrics(Check):
                 if not unlabelled or name.startswith(("count", *_FREE))
             ]  # fmt: skip
             measured = listed(
-                lambda names, families, statistic=statistic: disaggregate_between(
-                    names, statistic, families=families, reference=self.reference,
-                    confidence=self.confidence,
-                ),
                 names,
                 statistic,
                 chosen_families(statistic.groups, self.sensitive, self.intersections),
+                reference=self.reference,
                 confidence=self.confidence,
-            )  # fmt: skip
+            )
             findings += self.place(measured, stage, [item.digest])
         if unlabelled:
             reason = Absent("no target column")

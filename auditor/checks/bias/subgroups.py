@@ -12,8 +12,7 @@ from pydantic import Field
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
 from auditor.datasets import Roles, Table
-from auditor.datasets.roles import attribute_sql, label_sql, score_sql
-from auditor.datasets.scan_tasks import prediction_sql
+from auditor.datasets.roles import attribute_sql, label_sql, prediction_sql, score_sql
 from auditor.datasets.table import quoted
 from auditor.discovery.counted import subgroup_counts
 from auditor.discovery.encode import encode

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from auditor.checks.bias.families import parted
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets import scan_confusion, scan_frequencies
+from auditor.datasets import scan_labels
 from auditor.evidence import Finding, Slice, Stage
 from auditor.metrics import METRICS, Absent, Measured, Outcome, disaggregate, estimate
 from auditor.metrics.slices import slice_rows
@@ -49,8 +49,7 @@ class UnknownAttributes(Check):
             raise NotApplicable("there are no binary predictions with sensitive attributes")
         if roles.weight is not None or roles.cluster is not None:
             raise NotMeasurable("worst cases of weighted or clustered records are not measured")
-        scan = scan_confusion if roles.frequency is None else scan_frequencies
-        return [unknown_counts(scan(table, groups, roles))]
+        return [unknown_counts(scan_labels(table, groups, roles))]
 
     def derive(self, evidence: Sequence[Evidence], stage: Stage) -> list[Finding]:
         """Derive the share of unknown records, and the worst cases where there are any."""

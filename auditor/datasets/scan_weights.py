@@ -1,4 +1,4 @@
-"""Scans whose counts are no plain confusion counts: weights, frequencies, classes, score sums."""
+"""Scans of rows that do not stand for one record each: weights, frequencies, clusters."""
 
 from __future__ import annotations
 
@@ -7,52 +7,43 @@ from typing import Any
 
 import numpy as np
 
-from auditor.datasets.roles import Roles, label_sql, score_sql
+from auditor.datasets.roles import Roles, cell_sql, label_sql, score_sql
+from auditor.datasets.scan import scan_confusion
 from auditor.datasets.stream import stream
-from auditor.datasets.table import Table, number_sql
-from auditor.datasets.tasks import classes_of
+from auditor.datasets.table import Table
 from auditor.errors import InputError
 from auditor.stats import (
     CELLS,
     Groups,
     ScoreCounts,
     SliceTable,
-    class_zero,
     confusion_zero,
     score_counts,
-    score_sums,
-    score_sums_zero,
     weighted_zero,
 )
 from auditor.stats.weighted import add_clusters
 
 __all__ = [
-    "prediction_sql",
-    "scan_classes",
     "scan_frequencies",
-    "scan_score_sums",
+    "scan_frequency_scores",
+    "scan_labels",
     "scan_weighted",
-    "scan_weighted_scores",
+    "weight_sql",
 ]
 
 
-def prediction_sql(table: Table, roles: Roles) -> str:
-    """Return SQL giving the prediction as 1, 0, or 2 for a missing one."""
-    if roles.prediction is not None:
-        return label_sql(table, roles.prediction, roles.positive)
-    if roles.score is not None and roles.threshold is not None:
-        score = score_sql(table, roles.score)
-        return (
-            f"case when ({score}) is null then 2 "
-            f"when ({score}) >= {number_sql(roles.threshold)} then 1 else 0 end"
-        )
-    return "2"
+def scan_labels(
+    table: Table, groups: Groups, roles: Roles, *, context: Mapping[str, Any] | None = None
+) -> SliceTable:
+    """Count true and predicted labels by slice, each row by its weight or frequency if it has one.
 
-
-def cell_sql(table: Table, roles: Roles) -> str:
-    """Return SQL giving the cell of the confusion table, ``3 · true + predicted``."""
-    true = "2" if roles.target is None else label_sql(table, roles.target, roles.positive)
-    return f"3 * ({true}) + ({prediction_sql(table, roles)})"
+    Raises as :func:`scan_weighted` and :func:`scan_frequencies` do.
+    """
+    if roles.weight is not None or roles.cluster is not None:
+        return scan_weighted(table, groups, roles, context=context)
+    if roles.frequency is not None:
+        return scan_frequencies(table, groups, roles, context=context)
+    return scan_confusion(table, groups, roles, context=context)
 
 
 def scan_frequencies(
@@ -63,7 +54,7 @@ def scan_frequencies(
     Raises :class:`InputError` for a frequency that is no whole number from 0.
     """
     column = str(roles.frequency)
-    number = _weight_sql(table, column, "--frequency", whole=True)
+    number = weight_sql(table, column, "--frequency", whole=True)
     counts = confusion_zero(
         groups, {**roles.context(), "frequency": column, **(context or {})}
     )  # fmt: skip
@@ -94,7 +85,7 @@ def scan_weighted(
         table.require([roles.cluster], option="--cluster")
     weight = "1.0"
     if roles.weight is not None:
-        weight = _weight_sql(table, roles.weight, "--weight", whole=False)
+        weight = weight_sql(table, roles.weight, "--weight", whole=False)
     settings = {**roles.context(), "weight": roles.weight, "cluster": roles.cluster}
     counts = weighted_zero(groups, {**settings, **(context or {})})
     fields = {"cell": cell_sql(table, roles), "w": weight}
@@ -159,42 +150,9 @@ def _scan_clusters(
             )
 
 
-def scan_classes(
-    table: Table, groups: Groups, roles: Roles, *, context: Mapping[str, Any] | None = None
-) -> SliceTable:
-    """Count (true class, predicted class) by slice."""
-    classes = classes_of([table], roles)
-    counts = class_zero(groups, classes, {**roles.context(), **(context or {})})
-    fields = {"true": table.text(str(roles.target)), "predicted": table.text(str(roles.prediction))}
-    for batch in stream(table, groups, roles, fields):
-        cells = (len(classes) + 1) * batch.codes_of("true", classes)
-        cells = cells + batch.codes_of("predicted", classes)
-        flat = groups.flat(batch.codes)
-        for position in range(flat.shape[1]):
-            np.add.at(counts.values, (flat[:, position], cells), 1)
-    return counts
-
-
-def scan_score_sums(
-    table: Table, groups: Groups, roles: Roles, *, context: Mapping[str, Any] | None = None
-) -> SliceTable:
-    """Add up the squared and logarithmic errors of scores that are probabilities."""
-    true = label_sql(table, str(roles.target), roles.positive)
-    sums = score_sums_zero(groups, {**roles.context(), **(context or {})})
-    fields = {"y": f"({true})", "s": score_sql(table, str(roles.score))}
-    for batch in stream(table, groups, roles, fields):
-        labels = batch.numbers("y")
-        part = score_sums(
-            groups, batch.codes, np.where(labels == 2, np.nan, labels), batch.numbers("s"),
-            context=sums.context,
-        )  # fmt: skip
-        sums.values[:] += part.values
-    return sums
-
-
-def scan_weighted_scores(table: Table, groups: Groups, roles: Roles) -> ScoreCounts:
+def scan_frequency_scores(table: Table, groups: Groups, roles: Roles) -> ScoreCounts:
     """Count scores where each row stands for ``roles.frequency`` equal records."""
-    number = _weight_sql(table, str(roles.frequency), "--frequency", whole=True)
+    number = weight_sql(table, str(roles.frequency), "--frequency", whole=True)
     true = label_sql(table, str(roles.target), roles.positive)
     fields = {"y": f"({true})", "s": score_sql(table, str(roles.score)), "f": number}
     codes, labels, scores = [], [], []
@@ -210,8 +168,11 @@ def scan_weighted_scores(table: Table, groups: Groups, roles: Roles) -> ScoreCou
     )  # fmt: skip
 
 
-def _weight_sql(table: Table, column: str, option: str, *, whole: bool) -> str:
-    """Return SQL giving a weight; raises :class:`InputError` for one that cannot be used."""
+def weight_sql(table: Table, column: str, option: str, *, whole: bool) -> str:
+    """Return SQL giving the weights of rows, or with ``whole`` their frequencies.
+
+    Raises :class:`InputError`, naming ``option``, for values that cannot be used.
+    """
     table.require([column], option=option)
     table.require_numbers(column, option=option)
     number = table.number(column)

@@ -53,7 +53,7 @@ def with_others(
             also.append(
                 _interval(credible.low[k], credible.high[k], confidence, "dirichlet-multinomial")
             )
-        found[place] = outcome.model_copy(update={"also": (*outcome.also, *also)})
+        found[place] = outcome.with_also(*also)
     return found
 
 
