@@ -122,6 +122,12 @@ class Roles:
         if self.score is not None:
             score_sql(table, self.score)
 
+    @property
+    def weighting(self) -> str | None:
+        """``weight``, ``cluster`` or ``frequency``: the first that is given, of these."""
+        options = ("weight", "cluster", "frequency")
+        return next((option for option in options if getattr(self, option) is not None), None)
+
     def context(self) -> dict[str, Any]:
         """Return what a statistic must know of how it was counted."""
         return {

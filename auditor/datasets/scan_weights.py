@@ -39,7 +39,7 @@ def scan_labels(
 
     Raises as :func:`scan_weighted` and :func:`scan_frequencies` do.
     """
-    if roles.weight is not None or roles.cluster is not None:
+    if roles.weighting in {"weight", "cluster"}:
         return scan_weighted(table, groups, roles, context=context)
     if roles.frequency is not None:
         return scan_frequencies(table, groups, roles, context=context)

@@ -8,11 +8,11 @@ from typing import Literal
 
 from auditor.errors import InputError, nearest
 from auditor.evidence import Slice
-from auditor.metrics.other_intervals import with_others
 from auditor.metrics.best import with_the_best
 from auditor.metrics.estimates import Comparison, Outcome, compare, estimate, estimate_all
 from auditor.metrics.extremes import extreme
 from auditor.metrics.metric import METRICS, split_parameter, with_parameter
+from auditor.metrics.other_intervals import with_others
 from auditor.metrics.samples import Absent, Census, Sample
 from auditor.metrics.slices import (
     SliceRows,

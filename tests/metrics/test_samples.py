@@ -10,9 +10,9 @@ import pytest
 
 from auditor.evidence import Estimate
 from auditor.metrics import Absent, Census, Mean, Proportion, compare, estimate, scaled
-from auditor.metrics.other_intervals import SMALL, with_others
 from auditor.metrics.means import mean_of
 from auditor.metrics.noise import bridge_noise
+from auditor.metrics.other_intervals import SMALL, with_others
 from auditor.metrics.row import Row
 from auditor.metrics.samples import Average, Bounded, Noisy, Projected, Quantile, Transformed
 

@@ -48,14 +48,14 @@ class ClassMetrics(Check):
         """Count true and predicted classes by slice."""
         if CLASSES in subject.counted:
             return [subject.counted[CLASSES]]
-        if subject.predictions is None or subject.roles.task != "multiclass":
+        table, roles = subject.predictions, subject.roles
+        if table is None or roles.task != "multiclass":
             raise NotApplicable("the task is not multiclass")
-        if subject.roles.target is None:
+        if roles.target is None:
             raise NotMeasurable("no target column")
-        for option in ("weight", "frequency", "cluster"):
-            if getattr(subject.roles, option) is not None:
-                raise NotMeasurable(f"predicted classes are not measured with a {option}")
-        return [scan_classes(subject.predictions, subject.groups, subject.roles)]
+        if roles.weighting is not None:
+            raise NotMeasurable(f"predicted classes are not measured with a {roles.weighting}")
+        return [scan_classes(table, subject.groups, roles)]
 
     def derive(self, evidence: Sequence[Evidence], stage: Stage) -> list[Finding]:
         """Derive rates and their disparities."""

@@ -48,7 +48,7 @@ class ConditionalParity(Check):
             raise NotApplicable("no strata were named")
         if roles.prediction is None and (roles.score is None or roles.threshold is None):
             raise NotMeasurable("neither predictions nor a threshold of scores were given")
-        if roles.weight is not None or roles.cluster is not None:
+        if roles.weighting in {"weight", "cluster"}:
             raise NotMeasurable("weighted or clustered records are not compared within strata")
         return [scan_strata(subject.predictions, subject.groups, roles)]
 

@@ -69,9 +69,10 @@ class SoftMembership(Check):
         table, roles = subject.predictions, subject.roles
         if table is None or not roles.membership or roles.task != "binary":
             raise NotApplicable("no probabilities of membership in binary predictions")
-        for option in ("weight", "frequency", "cluster"):
-            if getattr(roles, option) is not None:
-                raise NotMeasurable(f"groups known by probability are not measured with a {option}")
+        if roles.weighting is not None:
+            raise NotMeasurable(
+                f"groups known by probability are not measured with a {roles.weighting}"
+            )
         for attribute, columns in roles.membership.items():
             if attribute in roles.sensitive:
                 raise InputError(f"{attribute!r} is sensitive, and has probabilities as well",

@@ -44,9 +44,8 @@ class RankingMetrics(Check):
         roles = subject.roles
         if subject.predictions is None or roles.task != "ranking":
             raise NotApplicable("the task is not ranking")
-        for option in ("weight", "frequency", "cluster"):
-            if getattr(roles, option) is not None:
-                raise NotMeasurable(f"ranked lists are not measured with a {option}")
+        if roles.weighting is not None:
+            raise NotMeasurable(f"ranked lists are not measured with a {roles.weighting}")
         return [scan_ranking(subject.predictions, subject.groups, roles)]
 
     def derive(self, evidence: Sequence[Evidence], stage: Stage) -> list[Finding]:

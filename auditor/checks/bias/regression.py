@@ -45,9 +45,8 @@ class RegressionMetrics(Check):
         roles, table, groups = subject.roles, subject.predictions, subject.groups
         if table is None or roles.task != "regression":
             raise NotApplicable("the task is not regression")
-        for option in ("weight", "frequency", "cluster"):
-            if getattr(roles, option) is not None:
-                raise NotMeasurable(f"predicted numbers are not measured with a {option}")
+        if roles.weighting is not None:
+            raise NotMeasurable(f"predicted numbers are not measured with a {roles.weighting}")
         statistics: list[Statistic] = [
             scan_regression(table, groups, roles), scan_predictions(table, groups, roles)
         ]  # fmt: skip

@@ -146,7 +146,7 @@ class Subgroups(Check):
             raise NotMeasurable("no target column")
         if roles.prediction is None and (roles.score is None or roles.threshold is None):
             raise NotMeasurable("neither predictions nor a threshold of scores were given")
-        if roles.weight or roles.cluster or roles.frequency:
+        if roles.weighting is not None:
             raise NotMeasurable("subgroups of weighted or clustered records are not discovered")
         if table.rows > self.most_rows:
             raise NotMeasurable(f"{table.rows:,} rows are more than most_rows, {self.most_rows:,}")

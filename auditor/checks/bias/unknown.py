@@ -47,7 +47,7 @@ class UnknownAttributes(Check):
         table, groups, roles = subject.predictions, subject.groups, subject.roles
         if table is None or roles.task != "binary" or not groups.attributes:
             raise NotApplicable("there are no binary predictions with sensitive attributes")
-        if roles.weight is not None or roles.cluster is not None:
+        if roles.weighting in {"weight", "cluster"}:
             raise NotMeasurable("worst cases of weighted or clustered records are not measured")
         return [unknown_counts(scan_labels(table, groups, roles))]
 
