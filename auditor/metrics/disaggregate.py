@@ -11,7 +11,7 @@ from auditor.evidence import Slice
 from auditor.metrics.best import with_the_best
 from auditor.metrics.estimates import Comparison, Outcome, compare, estimate, estimate_all
 from auditor.metrics.extremes import extreme
-from auditor.metrics.metric import METRICS, split_parameter, with_parameter
+from auditor.metrics.metric import METRICS, comparison_of, split_parameter
 from auditor.metrics.other_intervals import with_others
 from auditor.metrics.samples import Absent, Census, Sample
 from auditor.metrics.slices import (
@@ -175,7 +175,7 @@ class _Place:
         ours: list[Sample] = []
         theirs: list[Sample] = []
         for name, samples in measured:
-            metric = _comparison_of(name, operation)
+            metric = comparison_of(name, operation)
             if metric is None:
                 continue
             chosen = reference_slice(samples, self.reference)
@@ -236,7 +236,7 @@ class _Place:
         """Give the largest difference, or the smallest ratio, between any two groups."""
         out: list[Measured] = []
         for name, samples in measured:
-            metric = _comparison_of(name, operation)
+            metric = comparison_of(name, operation)
             if metric is None:
                 continue
             known = samples.known()
@@ -290,9 +290,3 @@ class _Place:
     def _absent(self, metric: str, where: Slice, reason: Absent) -> Measured:
         return (metric, where, None, None,
                 reason if where.known else Absent("the group is unknown"))  # fmt: skip
-
-
-def _comparison_of(name: str, operation: Comparison) -> str | None:
-    base, parameter = split_parameter(name)
-    metric = f"{base}_{operation}"
-    return with_parameter(metric, parameter) if metric in METRICS else None

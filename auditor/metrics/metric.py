@@ -20,6 +20,7 @@ __all__ = [
     "PairReader",
     "SampleReader",
     "add_metric",
+    "comparison_of",
     "split_parameter",
     "with_parameter",
 ]
@@ -159,6 +160,17 @@ def with_parameter(name: str, parameter: str | None) -> str:
     ('missing_rate[age]', 'auc')
     """
     return name if parameter is None else f"{name}[{parameter}]"
+
+
+def comparison_of(name: str, operation: str) -> str | None:
+    """Return the metric that compares two slices by this one; ``None`` where they are not compared.
+
+    >>> comparison_of("true_positive_rate[cat]", "difference"), comparison_of("count", "ratio")
+    ('true_positive_rate_difference[cat]', None)
+    """
+    base, parameter = split_parameter(name)
+    metric = f"{base}_{operation}"
+    return with_parameter(metric, parameter) if metric in METRICS else None
 
 
 def _lower(title: str) -> str:

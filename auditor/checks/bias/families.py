@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from auditor.evidence import Slice
-from auditor.metrics import (
-    METRICS,
-    Absent,
-    Measured,
-    Reference,
-    disaggregate,
-    split_parameter,
-    with_parameter,
-)
+from auditor.metrics import Absent, Measured, Reference, disaggregate
+from auditor.metrics.metric import comparison_of
 from auditor.metrics.slices import records_by_slice
 from auditor.stats import Family, Groups, Statistic
 
@@ -95,7 +88,11 @@ def listed(
     for family, groups in many.items():
         if len(family) == 1:
             why = Absent(f"{groups:,} groups: beyond {MOST_GROUPS} not all pairs are compared")
-            out += [(name, Slice(), None, family, why) for name in _gaps(gaps)]
+            out += [
+                (gap, Slice(), None, family, why) for name in gaps
+                for operation in ("difference", "ratio")
+                if (gap := comparison_of(name, operation)) is not None
+            ]  # fmt: skip
     few = [name for name in names if name in _LISTED]
     out += disaggregate(few, statistic, families=list(large), compared=(), confidence=confidence)
     for family, why in large.items():
@@ -106,15 +103,3 @@ def listed(
 
 def _occupied(statistic: Statistic, family: Family) -> int:
     return int((records_by_slice(statistic, family) > 0).sum())
-
-
-def _gaps(names: Sequence[str]) -> list[str]:
-    """Return the metrics that are the largest gap of these between any two groups."""
-    out: list[str] = []
-    for name in names:
-        base, parameter = split_parameter(name)
-        out += [
-            with_parameter(f"{base}_{operation}", parameter)
-            for operation in ("difference", "ratio") if f"{base}_{operation}" in METRICS
-        ]  # fmt: skip
-    return out
