@@ -61,7 +61,9 @@ def _average_precision(row: Row) -> Sample:
     chosen = tp + fp
     with np.errstate(divide="ignore", invalid="ignore"):
         precision = np.where(chosen > 0, tp / chosen, 0.0)
-    value = float((positives / m * precision).sum())
+    # Exactly one where no negative comes before a positive: the sum may stray by a rounding.
+    perfect = not fp[positives > 0].any()
+    value = 1.0 if perfect else float((positives / m * precision).sum())
     bound = 0.0
     if row.grid is not None and not row.grid.exact:
         # Within a bin the positives may come first, all at one score, or last, one by one.
@@ -77,7 +79,8 @@ def _average_precision(row: Row) -> Sample:
             return max(float(low) - bound, 0.0), min(float(high) + bound, 1.0)
         centre = math.log(value / (1 - value))
         half = normal_quantile(confidence) / math.sqrt(m * factor * value * (1 - value))
-        low, high = (1 / (1 + math.exp(-(centre + side * half))) for side in (-1, 1))
+        # The logistic function as a hyperbolic tangent, which no size overflows.
+        low, high = ((1 + math.tanh((centre + side * half) / 2)) / 2 for side in (-1, 1))
         return max(low - bound, 0.0), min(high + bound, 1.0)
 
     return Projected(value, float(m + negatives.sum()), "boyd-logit", bounds, bound=bound)

@@ -92,6 +92,21 @@ def test_four_records_by_hand() -> None:
     assert measured("mean_score", sums(rows)).value == pytest.approx(0.55)
 
 
+@pytest.mark.parametrize("positives", range(1, 130))
+def test_a_perfect_ranking_has_a_precision_of_exactly_one(positives: int) -> None:
+    """Whatever the shares of the positives sum to in floating point, and with its interval."""
+    ranked = [(1, 0.5 + i / 400) for i in range(positives)]
+    found = measured("average_precision", counts([(0, 0.1), *ranked]))
+    assert found.value == found.high == 1
+    assert 0 < found.low < 1
+
+
+def test_a_precision_next_to_one_has_an_interval() -> None:
+    ranked = [(1, 0.5 + i / 4_000) for i in range(1_500)]
+    found = measured("average_precision", counts([(0, 0.9), (0, 0.1), *ranked, (0, 0.5)]))
+    assert 0 < found.low < found.value < found.high <= 1
+
+
 @given(scored)
 def test_ranking_and_errors_are_those_of_scikit_learn(rows: list[Any]) -> None:
     y, s = columns(rows)
