@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from auditor.datasets.table import Table
 
@@ -24,6 +25,15 @@ class DataOptions:
         Whether it is measured how well the features predict the sensitive attributes.
     features:
         The columns that are features; by default all that play no other role.
+    text:
+        The columns of free text, among which near duplicates are looked for.
+    entity:
+        The column of what records share (a patient, a user, a source), which must not lie on both
+        sides of a split.
+    benchmarks:
+        Public benchmarks by name, of which no record may have been trained on.
+    production:
+        Records as they come in after deployment, with columns like the training data.
     seed:
         The seed of what is drawn at random.
     """
@@ -33,4 +43,8 @@ class DataOptions:
     annotators: tuple[str, ...] = ()
     proxies: bool = False
     features: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    entity: str | None = None
+    benchmarks: Mapping[str, Table] = field(default_factory=dict[str, Table])
+    production: Table | None = None
     seed: int = 0
