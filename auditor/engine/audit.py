@@ -6,23 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from auditor.checks import Check, Subject
-from auditor.datasets import DataOptions, Roles, Table, declare_groups, open_table
-from auditor.engine.arguments import (
-    as_names,
-    label_of,
-    merged_roles,
-    role_changes,
-    roles_for,
-    settings_of,
-)
-from auditor.engine.audited_run import AuditedRun, stage_named
-from auditor.engine.datasets import (
-    RegisteredData,
-    options_manifest,
-    register_tables,
-    table_manifest,
-)
+from auditor.checks import Check
+from auditor.datasets import open_table
+from auditor.engine.arguments import merged_roles, role_changes
+from auditor.engine.audited_data import AuditedData
+from auditor.engine.audited_run import stage_named
 from auditor.errors import InputError
 from auditor.evidence import Finding, Stage, Verdict
 from auditor.policy import LoadedPolicy
@@ -42,7 +30,7 @@ M = TypeVar("M")
 O_ = TypeVar("O_")
 
 
-class Audit(AuditedRun):
+class Audit(AuditedData):
     """Audits one model over its life; everything measured goes into one run folder.
 
     Parameters
@@ -90,86 +78,8 @@ class Audit(AuditedRun):
             policy, run, seed=seed, key=key, checks=checks, system=system, key_note=key_note
         )
         self._budget = budget
-        self._data: RegisteredData | None = None
         self._training: Training | None = None
         self._looks = 0
-
-    # -- data -----------------------------------------------------------------------------------
-
-    def data(
-        self,
-        *,
-        train: Any = None,
-        validation: Any = None,
-        test: Any = None,
-        target: str | None = None,
-        sensitive: str | Sequence[str] = (),
-        record_id: str | None = None,
-        positive: Any = None,
-        bins: Mapping[str, Sequence[float]] | None = None,
-        intersections: int = 2,
-        population: Any = None,
-        population_column: str | None = None,
-        annotators: str | Sequence[str] = (),
-        proxies: bool = False,
-        features: str | Sequence[str] = (),
-    ) -> tuple[Finding, ...]:
-        """Register the data sets and audit them (stage ``data``).
-
-        Parameters
-        ----------
-        train, validation, test:
-            Tables: a DataFrame, an Arrow table, a path or a glob.
-        target:
-            The column of labels; ``positive`` is its positive value where it does not hold 0/1.
-        sensitive:
-            The columns of sensitive attributes; ``bins`` cuts a number into groups, for example
-            ``{"age": [25, 45, 65]}``.
-        record_id:
-            The column of record ids, by which loop items that carry one are matched.
-        intersections:
-            The largest number of attributes that are crossed.
-        population:
-            A table with the shares, or counts, of the groups in the population that the data
-            should stand for: columns named like the attributes, and ``population_column``.
-        annotators:
-            The columns with the labels of several annotators of the same record.
-        proxies:
-            Whether to measure how well the ``features`` (by default all other columns) predict the
-            sensitive attributes; it takes a while.
-
-        Raises :class:`InputError`.
-        """
-        if self._data is not None:
-            raise InputError("the data are registered already", valid="one call of audit.data")
-        roles = Roles(
-            sensitive=as_names(sensitive), target=target, record_id=record_id,
-            positive=label_of(positive), bins=dict(bins or {}),
-        )  # fmt: skip
-        sources = {"train": train, "validation": validation, "test": test}
-        options = DataOptions(
-            population=None if population is None else open_table(
-                population, name=None if isinstance(population, str) else "population="
-            ),
-            population_column=population_column, annotators=as_names(annotators),
-            proxies=proxies, features=as_names(features), seed=self.seed,
-        )  # fmt: skip
-        self._data = register_tables(sources, roles, intersections=intersections)
-        self._settings = settings_of(roles, intersections)
-        self._recording.note(
-            "data",
-            {
-                "tables": {k: table_manifest(t) for k, t in self._data.tables.items()},
-                "target": roles.target,
-                "sensitive": list(roles.sensitive),
-                "record_id": roles.record_id,
-                "bins": {k: list(v) for k, v in roles.bins.items()},
-                **options_manifest(options),
-            },
-        )
-        return self._recording.measure(
-            Subject(Stage.DATA, self._data.groups, roles, self._data.tables, options=options)
-        )
 
     # -- the loop -------------------------------------------------------------------------------
 
@@ -226,9 +136,9 @@ class Audit(AuditedRun):
         if self._training is not None:
             counted |= self._training.losses()
         self._recording.measure(
-            Subject(Stage.TRAINING, data.groups, data.roles, data.tables, counted=counted),
-            look=self._looks,
-        )
+            data.subject(Stage.TRAINING, counted=counted), look=self._looks,
+            data=data.digests("validation"),
+        )  # fmt: skip
         return self._judge_look(self._looks)
 
     # -- evaluation and explanation -------------------------------------------------------------
@@ -286,11 +196,9 @@ class Audit(AuditedRun):
             )
         registered = self._registered()
         return self._recording.measure(
-            Subject(
-                at, registered.groups, registered.roles, registered.tables,
-                counted=self._score(model, data, "test", predict),
-            )
-        )  # fmt: skip
+            registered.subject(at, counted=self._score(model, data, "test", predict)),
+            data=registered.digests("test"),
+        )
 
     def explain(
         self,
@@ -329,11 +237,9 @@ class Audit(AuditedRun):
             records=records, output=output, seed=self.seed,
         )  # fmt: skip
         self._recording.measure(
-            Subject(
-                Stage.EVALUATION, registered.groups, registered.roles,
-                counted={statistic.kind: statistic},
-            )
-        )  # fmt: skip
+            registered.subject(Stage.EVALUATION, counted={statistic.kind: statistic}),
+            data=registered.digests("test"),
+        )
         return attributions
 
     # -- for checkpoints ------------------------------------------------------------------------
@@ -360,30 +266,6 @@ class Audit(AuditedRun):
         return {str(Stage.TRAINING): self._looks}
 
     # -- inside ---------------------------------------------------------------------------------
-
-    def _registered(self) -> RegisteredData:
-        if self._data is None:
-            raise InputError("no data are registered", valid="audit.data(…) before this call")
-        return self._data
-
-    def _roles(self) -> Roles:
-        return Roles() if self._data is None else self._data.roles
-
-    def _evaluate_table(
-        self, table: Table, stage: Stage, changes: Mapping[str, Any]
-    ) -> tuple[Finding, ...]:
-        roles = roles_for(table.name, self._roles(), changes)
-        roles.check(table)
-        intersections = int(changes.get("intersections") or 2)
-        if self._data is not None and roles.sensitive == self._data.roles.sensitive:
-            groups = self._data.groups
-        else:
-            groups = declare_groups(
-                [table], roles.sensitive, bins=roles.bins, intersections=intersections
-            )
-        self._settings = settings_of(roles, intersections)
-        self._recording.note("data", {"tables": {"predictions": table_manifest(table)}})
-        return self._recording.measure(Subject(stage, groups, roles, predictions=table))
 
     def _score(
         self, model: Any, loader: Any, split: str, predict: Predict | None

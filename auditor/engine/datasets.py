@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from auditor.checks import Subject
 from auditor.datasets import DataOptions, Roles, Table, declare_groups, group_codes, open_table
 from auditor.errors import InputError
+from auditor.evidence import Stage
 from auditor.provenance import FILE_METHOD, ROW_METHOD, file_manifest, rows_digest
-from auditor.stats import Groups
+from auditor.stats import Groups, Statistic
 
 if TYPE_CHECKING:
     from auditor.loop.records import RecordIndex
@@ -22,6 +24,7 @@ __all__ = [
     "RegisteredData",
     "options_manifest",
     "register_tables",
+    "same_records",
     "table_manifest",
 ]
 
@@ -33,6 +36,31 @@ class RegisteredData:
     tables: Mapping[str, Table]
     roles: Roles
     groups: Groups
+    options: DataOptions = field(default_factory=DataOptions)
+
+    def subject(
+        self,
+        stage: Stage,
+        *,
+        counted: Mapping[str, Statistic] | None = None,
+        predictions: Table | None = None,
+        groups: Groups | None = None,
+        roles: Roles | None = None,
+    ) -> Subject:
+        """Return the subject of a stage that looks at these data."""
+        return Subject(
+            stage, groups or self.groups, roles or self.roles, self.tables,
+            predictions=predictions, counted=counted or {}, options=self.options,
+        )  # fmt: skip
+
+    @cached_property
+    def manifests(self) -> dict[str, dict[str, Any]]:
+        """What the record keeps of every table, by split."""
+        return {split: table_manifest(table) for split, table in self.tables.items()}
+
+    def digests(self, *splits: str) -> dict[str, str]:
+        """Return the digests of the tables, all or those of some splits."""
+        return {k: m["digest"] for k, m in self.manifests.items() if not splits or k in splits}
 
     def index(self, split: str) -> RecordIndex:
         """Return the rows of a split, ready for a loop; raises :class:`InputError`."""
@@ -89,7 +117,11 @@ class RegisteredData:
 
 
 def register_tables(
-    sources: Mapping[str, Any], roles: Roles, *, intersections: int
+    sources: Mapping[str, Any],
+    roles: Roles,
+    *,
+    intersections: int,
+    options: DataOptions | None = None,
 ) -> RegisteredData:
     """Open and check the tables, and declare the groups that they hold together."""
     tables = {
@@ -107,7 +139,7 @@ def register_tables(
     groups = declare_groups(
         list(tables.values()), roles.sensitive, bins=roles.bins, intersections=intersections
     )
-    return RegisteredData(tables, roles, groups)
+    return RegisteredData(tables, roles, groups, options or DataOptions())
 
 
 def table_manifest(table: Table) -> dict[str, Any]:
@@ -123,11 +155,33 @@ def table_manifest(table: Table) -> dict[str, Any]:
     }
 
 
+def same_records(table: Table, other: Table, *, record_id: str | None) -> bool:
+    """Whether two tables hold the same records, in any order.
+
+    Records are the same by their ids where both tables have them, and otherwise by the columns
+    that the tables share.
+    """
+    shared = [name for name in other.columns if name in table.columns]
+    by = [record_id] if record_id is not None and record_id in shared else shared
+    if not by or table.rows != other.rows:
+        return False
+    ours, theirs = (np.sort(t.row_hashes(by).view("V32").ravel()) for t in (table, other))
+    return bool(np.array_equal(ours, theirs))
+
+
 def options_manifest(options: DataOptions) -> dict[str, Any]:
     """Return what the record keeps of what was given beside the tables; nothing where unused."""
     found: dict[str, Any] = {}
     if options.population is not None:
         found["population"] = table_manifest(options.population)
+    if options.production is not None:
+        found["production"] = table_manifest(options.production)
+    if options.benchmarks:
+        found["benchmarks"] = {k: table_manifest(t) for k, t in options.benchmarks.items()}
+    if options.text:
+        found["text"] = list(options.text)
+    if options.entity is not None:
+        found["entity"] = options.entity
     if options.annotators:
         found["annotators"] = list(options.annotators)
     if options.proxies:

@@ -47,7 +47,6 @@ class Recording:
         seed: int,
         checks: Sequence[Check],
         clock: Clock = utc_now,
-        details: Mapping[str, Any] | None = None,
     ) -> None:
         self.temporary = Path(tempfile.mkdtemp(prefix="auditor-")) / "run" if run is None else None
         self.policy, self.key, self.seed, self.checks = policy, key, seed, tuple(checks)
@@ -60,19 +59,35 @@ class Recording:
         self._findings: dict[tuple[str, Stage], list[Finding]] = {}
         self._statistics: dict[str, Statistic] = {}
         self._pending: dict[tuple[str, Stage], tuple[Check, str]] = {}
-        self._measured_stages: set[Stage] = set()
         self._written = False
-        text = None if policy is None else policy.text.decode()
+        self._early: list[tuple[str, Mapping[str, Any]]] = []
+
+    @property
+    def registered(self) -> bool:
+        """Whether entry 0 is written: from then on, what is measured is what was announced."""
+        return self.ledger.first is not None
+
+    def register(self, **details: Any) -> None:
+        """Write entry 0, if it is not there: signer, policy, checks, seed and the details given.
+
+        It is written at the latest before the first measurement. What was noted by
+        :meth:`note_early` follows it.
+        """
+        if self.registered:
+            return
         self.folder.register(
             self.ledger,
-            signer=None if key is None else key.verifying_key,
-            policy=None if policy is None else reference_to(policy),
-            policy_text=text,
-            seed=seed,
+            signer=None if self.key is None else self.key.verifying_key,
+            policy=None if self.policy is None else reference_to(self.policy),
+            policy_text=None if self.policy is None else self.policy.text.decode(),
+            seed=self.seed,
             auditor=__version__,
-            checks=[check.spec() for check in checks],
-            **(details or {}),
+            checks=[check.spec() for check in self.checks],
+            **details,
         )
+        for entry, body in self._early:
+            self.ledger.append(entry, body)
+        self._early.clear()
 
     @property
     def path(self) -> Path:
@@ -90,19 +105,35 @@ class Recording:
         return self._statistics[digest]
 
     def note(self, entry: str, body: Mapping[str, Any]) -> None:
-        """Append an entry to the ledger."""
+        """Append an entry to the ledger, after entry 0."""
+        self.register()
         self.ledger.append(entry, body)
 
-    def measure(self, subject: Subject, *, look: int | None = None) -> tuple[Finding, ...]:
+    def note_early(self, entry: str, body: Mapping[str, Any]) -> None:
+        """Append an entry, or keep it for when entry 0 is written: how data were prepared, say."""
+        if self.registered:
+            self.ledger.append(entry, body)
+        else:
+            self._early.append((entry, dict(body)))
+
+    def measure(
+        self,
+        subject: Subject,
+        *,
+        look: int | None = None,
+        data: Mapping[str, str] | None = None,
+    ) -> tuple[Finding, ...]:
         """Run the checks of the subject's stage and record what they give.
+
+        ``data`` are the digests, by split, of the tables that are measured.
 
         A check that is about something else records nothing. One with nothing to measure is
         remembered, and recorded as not evaluated unless it is
         measured before the run ends. A check that breaks is recorded as an error and breaks
         nothing. Input that cannot be used raises :class:`InputError`.
         """
+        self.register()
         found: list[Finding] = []
-        self._measured_stages.add(subject.stage)
         for check in self.checks:
             if subject.stage not in check.stages:
                 continue
@@ -118,10 +149,10 @@ class Recording:
             except InputError:
                 raise
             except Exception as error:  # noqa: BLE001 -- a broken check must not break the training
-                found += self._record(check, subject.stage, [], look,
+                found += self._record(check, subject.stage, [], look, data=data,
                                       error=f"{type(error).__name__}: {error}")  # fmt: skip
                 continue
-            found += self._record(check, subject.stage, statistics, look)
+            found += self._record(check, subject.stage, statistics, look, data=data)
         return tuple(found)
 
     def judge(
@@ -144,6 +175,7 @@ class Recording:
 
     def settle(self) -> None:
         """Record what was never measured at the stages that were audited, with the reasons."""
+        self.register()
         for (_, stage), (check, reason) in sorted(self._pending.items()):
             self._record(check, stage, [], None, reason=reason)
         self._pending.clear()
@@ -188,6 +220,7 @@ class Recording:
     def seal(self) -> None:
         """Bind every file and close the run; a temporary run is removed."""
         if not self.closed:
+            self.register()
             self.closed = True
             self.folder.seal(self.ledger, self.key)
             self._drop_temporary()
@@ -199,6 +232,7 @@ class Recording:
         statistics: Sequence[Statistic],
         look: int | None,
         *,
+        data: Mapping[str, str] | None = None,
         reason: str | None = None,
         error: str | None = None,
     ) -> list[Finding]:
@@ -224,7 +258,8 @@ class Recording:
             "statistics": [item.digest for item in evidence],
             "findings": len(findings),
         }
-        for name, value in (("look", look), ("reason", reason), ("error", error)):
+        optional = {"look": look, "data": data, "reason": reason, "error": error}
+        for name, value in optional.items():
             if value is not None:
                 body[name] = value
         self.note("measurement", body)

@@ -1,0 +1,179 @@
+"""The data of an audit: registered once, measured, and tied to what is evaluated later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from auditor.checks import Subject
+from auditor.datasets import DataOptions, Roles, Table, declare_groups, open_table
+from auditor.engine.arguments import as_names, label_of, roles_for, settings_of
+from auditor.engine.audited_run import AuditedRun
+from auditor.engine.datasets import (
+    RegisteredData,
+    options_manifest,
+    register_tables,
+    same_records,
+    table_manifest,
+)
+from auditor.errors import InputError
+from auditor.evidence import Finding, Stage
+
+__all__ = ["AuditedData"]
+
+
+class AuditedData(AuditedRun):
+    """What an audit knows of data; :class:`~auditor.engine.audit.Audit` adds models and loops."""
+
+    _data: RegisteredData | None = None
+
+    def data(
+        self,
+        *,
+        train: Any = None,
+        validation: Any = None,
+        test: Any = None,
+        target: str | None = None,
+        sensitive: str | Sequence[str] = (),
+        record_id: str | None = None,
+        positive: Any = None,
+        bins: Mapping[str, Sequence[float]] | None = None,
+        intersections: int = 2,
+        text: str | Sequence[str] = (),
+        entity: str | None = None,
+        benchmarks: Mapping[str, Any] | None = None,
+        production: Any = None,
+        population: Any = None,
+        population_column: str | None = None,
+        annotators: str | Sequence[str] = (),
+        proxies: bool = False,
+        features: str | Sequence[str] = (),
+    ) -> tuple[Finding, ...]:
+        """Register the data sets and audit them (stage ``data``).
+
+        Entry 0 of the ledger names the digest of ``test``: what is evaluated later must be its
+        rows.
+
+        Parameters
+        ----------
+        train, validation, test:
+            Tables: a DataFrame, an Arrow table, a path or a glob.
+        target:
+            The column of labels; ``positive`` is its positive value where it does not hold 0/1.
+        sensitive:
+            The columns of sensitive attributes; ``bins`` cuts a number into groups, for example
+            ``{"age": [25, 45, 65]}``.
+        record_id:
+            The column of record ids, by which loop items that carry one are matched.
+        intersections:
+            The largest number of attributes that are crossed.
+        text:
+            The columns of free text, in which near duplicates and personal data are looked for.
+        entity:
+            The column of what records share (a patient, a user), which must not cross the split.
+        benchmarks:
+            Tables by name of which no record may have been trained on.
+        production:
+            Records as they come in after deployment, with columns like the training data.
+        population:
+            A table with the shares, or counts, of the groups in the population that the data
+            should stand for: columns named like the attributes, and ``population_column``.
+        annotators:
+            The columns with the labels of several annotators of the same record.
+        proxies:
+            Whether to measure how well the ``features`` (by default all other columns) predict the
+            sensitive attributes; it takes a while.
+
+        Raises :class:`InputError`.
+        """
+        if self._data is not None:
+            raise InputError("the data are registered already", valid="one call of audit.data")
+        roles = Roles(
+            sensitive=as_names(sensitive), target=target, record_id=record_id,
+            positive=label_of(positive), bins=dict(bins or {}),
+        )  # fmt: skip
+        options = DataOptions(
+            population=_opened(population, "population="), population_column=population_column,
+            annotators=as_names(annotators), proxies=proxies, features=as_names(features),
+            text=as_names(text), entity=entity, production=_opened(production, "production="),
+            benchmarks={
+                name: open_table(table, name=None if isinstance(table, str) else name)
+                for name, table in (benchmarks or {}).items()
+            },
+            seed=self.seed,
+        )  # fmt: skip
+        data = self._data = register_tables(
+            {"train": train, "validation": validation, "test": test}, roles,
+            intersections=intersections, options=options,
+        )  # fmt: skip
+        self._settings = settings_of(roles, intersections)
+        if "test" in data.tables:
+            self._announce("test", data.manifests["test"])
+        self._recording.note(
+            "data",
+            {
+                "tables": data.manifests,
+                "target": roles.target,
+                "sensitive": list(roles.sensitive),
+                "record_id": roles.record_id,
+                "bins": {k: list(v) for k, v in roles.bins.items()},
+                **options_manifest(options),
+            },
+        )
+        return self._recording.measure(data.subject(Stage.DATA), data=data.digests())
+
+    def _registered(self) -> RegisteredData:
+        if self._data is None:
+            raise InputError("no data are registered", valid="audit.data(…) before this call")
+        return self._data
+
+    def _roles(self) -> Roles:
+        return Roles() if self._data is None else self._data.roles
+
+    def _announce(self, split: str, manifest: Mapping[str, Any]) -> None:
+        """Write entry 0, which names what will be evaluated, unless it is there."""
+        self._recording.register(
+            evaluation={"split": split, "digest": manifest["digest"], "rows": manifest["rows"]}
+        )
+
+    def _evaluate_table(
+        self, table: Table, stage: Stage, changes: Mapping[str, Any]
+    ) -> tuple[Finding, ...]:
+        """Evaluate a table of predictions, which are those of ``test=`` where that is given."""
+        data = self._data
+        roles = roles_for(table.name, self._roles(), changes)
+        roles.check(table)
+        intersections = int(changes.get("intersections") or 2)
+        groups = (
+            data.groups
+            if data is not None and roles.sensitive == data.roles.sensitive
+            else declare_groups(
+                [table], roles.sensitive, bins=roles.bins, intersections=intersections
+            )
+        )
+        self._settings = settings_of(roles, intersections)
+        manifest = table_manifest(table)
+        self._announce("predictions", manifest)
+        digests = {"predictions": manifest["digest"]}
+        if data is not None and "test" in data.tables and stage is not Stage.MONITORING:
+            if not same_records(table, data.tables["test"], record_id=roles.record_id):
+                raise InputError(
+                    "these are not the predictions for the registered test data",
+                    where=table.name,
+                    valid=f"the {data.tables['test'].rows:,} rows of test=, in any order, beside "
+                    "their predictions; or stage='monitoring'",
+                )
+            digests |= data.digests("test")
+        self._recording.note("data", {"tables": {"predictions": manifest}})
+        subject = (
+            Subject(stage, groups, roles, predictions=table)
+            if data is None
+            else data.subject(stage, groups=groups, roles=roles, predictions=table)
+        )
+        return self._recording.measure(subject, data=digests)
+
+
+def _opened(source: Any, name: str) -> Table | None:
+    if source is None:
+        return None
+    return open_table(source, name=None if isinstance(source, str) else name)
