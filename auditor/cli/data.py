@@ -17,6 +17,7 @@ from auditor.cli.options import (
     Sensitive,
     exit_code,
     read_bins,
+    read_named,
 )
 
 __all__ = ["register"]
@@ -32,10 +33,26 @@ def data(
     target: Annotated[str, typer.Option(help="The column of labels.")],
     sensitive: Sensitive,
     test: Annotated[str | None, typer.Argument(help="The test data.")] = None,
+    validation: Annotated[str | None, typer.Option(help="The validation data.")] = None,
     record_id: Annotated[str | None, typer.Option(help="The column of record ids.")] = None,
     positive: Positive = None,
     bins: Bins = None,
     intersections: Intersections = 2,
+    text: Annotated[
+        str | None,
+        typer.Option(help="Columns of free text, in which near duplicates are looked for."),
+    ] = None,
+    entity: Annotated[
+        str | None,
+        typer.Option(help="The column of what records share (a patient, a user)."),
+    ] = None,
+    benchmark: Annotated[
+        list[str] | None,
+        typer.Option(help="A table that nobody may have trained on: NAME=FILE. May be repeated."),
+    ] = None,
+    production: Annotated[
+        str | None, typer.Option(help="Records as they come in after deployment: a table.")
+    ] = None,
     population: Annotated[
         str | None,
         typer.Option(help="Shares or counts of the groups in the reference population: a table."),
@@ -58,8 +75,8 @@ def data(
     seed: Annotated[int, typer.Option(help="The seed that the record states.")] = 0,
     json: Json = False,
 ) -> None:
-    """Audit data sets: base rates, missing values, repeated rows, overlap, and
-    where asked representation, disagreement of annotators, and proxies.
+    """Audit data sets: base rates, missing values, repeated rows, overlap, personal data, drift
+    and quality, and where asked representation, disagreement of annotators, and proxies.
 
     Example: auditor data train.parquet test.parquet --target approved --sensitive sex,race
     --record-id id --policy baseline --out runs/data
@@ -81,7 +98,11 @@ def data(
     with working("Reading the tables"):
         tables = {
             split: open_table(source)
-            for split, source in (("train", train), ("test", test))
+            for split, source in (
+                ("train", train),
+                ("validation", validation),
+                ("test", test),
+            )  # fmt: skip
             if source is not None
         }
         for table in tables.values():
@@ -92,7 +113,8 @@ def data(
                 **tables, target=target, sensitive=names, record_id=record_id, positive=positive,
                 bins=roles.bins, intersections=intersections, population=population,
                 population_column=population_column, annotators=as_names(annotators),
-                proxies=proxies, features=as_names(features),
+                proxies=proxies, features=as_names(features), text=as_names(text), entity=entity,
+                benchmarks=read_named(benchmark, option="--benchmark"), production=production,
             )  # fmt: skip
         verdict = finish(audit, out=out, json=json, stage="data")
     raise typer.Exit(exit_code(verdict))

@@ -22,6 +22,7 @@ __all__ = [
     "Sensitive",
     "read_bins",
     "read_membership",
+    "read_named",
     "read_reference",
     "read_top",
 ]
@@ -74,6 +75,21 @@ def read_bins(given: Sequence[str] | None) -> dict[str, list[float]]:
         if not equals or not name:
             raise InputError(f"{text!r} are no bins", where="--bins", valid="age=25,45,65")
     return bins
+
+
+def read_named(given: Sequence[str] | None, *, option: str) -> dict[str, str]:
+    """Read ``NAME=FILE``, once for each name; raises :class:`InputError`.
+
+    >>> read_named(["gsm8k=test.jsonl"], option="--benchmark")
+    {'gsm8k': 'test.jsonl'}
+    """
+    found: dict[str, str] = {}
+    for text in given or ():
+        name, _, path = text.partition("=")
+        if not name or not path or name in found:
+            raise InputError(f"{text!r} names no file", where=option, valid="NAME=FILE")
+        found[name] = path
+    return found
 
 
 def read_top(given: str | None) -> tuple[int, ...] | None:

@@ -56,7 +56,11 @@ def run(
     ) as opened:  # fmt: skip
         if "data" in file.stages and tables:
             with working("Auditing the data"):
-                opened.data(**tables, **given)
+                opened.data(
+                    **tables, **given, text=data.text, entity=data.entity,
+                    benchmarks={n: _beside(folder, p) for n, p in data.benchmarks.items()},
+                    production=data.production and _beside(folder, data.production),
+                )  # fmt: skip
         if "evaluation" in file.stages:
             with working("Evaluating"):
                 if file.predictions is not None:

@@ -1,4 +1,4 @@
-"""Tables in files: CSV, Parquet and Arrow, alone, in folders and behind globs."""
+"""Tables in files: CSV, JSON lines, Parquet and Arrow, alone, in folders and behind globs."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ __all__ = ["open_files"]
 _SUFFIXES = {
     ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet",
     ".arrow": "arrow", ".feather": "arrow", ".ipc": "arrow",
+    ".jsonl": "jsonl", ".ndjson": "jsonl",
 }  # fmt: skip
 _COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 _DELIMITERS = ",;\t|"
@@ -55,6 +56,8 @@ def open_files(source: str, name: str) -> Table:
             f"select * from {_read_csv(path, *header)}"
             for path, header in zip(listed, headers, strict=True)
         )
+    elif kind == "jsonl":
+        reader = _read_jsonl(listed, files)
     else:
         footers = [_parquet_footer(path) for path in files]
         _same_columns(files, [names for names, _ in footers])
@@ -65,7 +68,7 @@ def open_files(source: str, name: str) -> Table:
 
     connection = connect()
     # Text is parsed anew by every query; a small file is parsed once and kept.
-    small = kind == "csv" and sum(path.stat().st_size for path in files) <= _KEPT_BYTES
+    small = kind in ("csv", "jsonl") and sum(path.stat().st_size for path in files) <= _KEPT_BYTES
     try:
         connection.execute(f"create {'table' if small else 'view'} data as {reader}")
     except duckdb.Error as error:
@@ -141,6 +144,43 @@ def _read_csv(path: str, names: Sequence[str], delimiter: str) -> str:
         f"read_csv([{path}], auto_detect=false, header=true, columns={{{columns}}}, "
         f"delim={string_sql(delimiter)}, quote='\"', escape='\"', nullstr='')"
     )
+
+
+def _read_jsonl(listed: Sequence[str], files: Sequence[Path]) -> str:
+    """Return SQL that reads the keys of all objects as columns of text.
+
+    Like the fields of a CSV, values are what is written there: a string as it is, anything else as
+    its JSON. A key that an object lacks is missing, and so is ``null``.
+    """
+    import duckdb
+
+    found: dict[str, None] = {}
+    for path, file in zip(listed, files, strict=True):
+        objects = f"select row_number() over () as r, json as j from read_ndjson_objects({path})"
+        try:
+            with connect() as connection:
+                keys = connection.sql(
+                    f"select k, min(r * 65536 + p) as place from (select r, unnest(json_keys(j)) "
+                    f"as k, unnest(range(len(json_keys(j)))) as p from ({objects})) "
+                    f"group by k order by place"
+                ).fetchall()
+                odd = connection.sql(
+                    f"select min(r), count(*) from ({objects}) where json_type(j) <> 'OBJECT'"
+                ).fetchall()
+        except duckdb.Error as error:
+            raise InputError(f"the file cannot be read ({reason_of(error)})", where=str(file),
+                             valid="one JSON object a line") from None  # fmt: skip
+        if odd[0][1]:
+            raise InputError(
+                f"{odd[0][1]:,} lines are JSON but no objects", where=f"{file}, line {odd[0][0]}",
+                valid="one JSON object a line",
+            )  # fmt: skip
+        if not keys:
+            raise InputError("no object has a key", where=str(file), valid="columns and rows")
+        found |= dict.fromkeys(key for key, _ in keys)
+    names = column_names(found, where=str(files[0]))
+    columns = ", ".join(f"{string_sql(name)}: 'VARCHAR'" for name in names)
+    return f"select * from read_ndjson([{', '.join(listed)}], columns={{{columns}}})"
 
 
 def _parquet_footer(path: Path) -> tuple[list[str], int]:

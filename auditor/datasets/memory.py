@@ -19,12 +19,12 @@ __all__ = ["VALID", "column_names", "open_arrow", "open_memory"]
 
 VALID = (
     "a DataFrame, an Arrow table, a mapping of names to arrays or tensors, or a path or glob of "
-    "CSV, Parquet or Arrow files"
+    "CSV, JSON lines, Parquet or Arrow files"
 )
 
 
 def open_memory(source: Any, name: str) -> Table:
-    """Open a pandas or polars frame, an Arrow table or a mapping of names to columns.
+    """Open a pandas or polars frame, an Arrow table, a ``datasets.Dataset`` or a mapping.
 
     A column of a mapping is a list, an array or a tensor, on any device, of one dimension.
     Raises :class:`InputError`.
@@ -41,7 +41,9 @@ def open_memory(source: Any, name: str) -> Table:
         table = source.collect().to_arrow()
     elif hasattr(source, "to_arrow"):  # polars
         table = source.to_arrow()
-    elif isinstance(source, Mapping):
+    elif _is_hub_dataset(source):
+        table = source.with_format("arrow")[:]
+    elif isinstance(source, Mapping) and not type(source).__module__.startswith("datasets."):
         table = _from_mapping(cast("Mapping[Any, Any]", source), name)
     else:
         raise InputError(f"{type(source).__name__} is not a table", where=name, valid=VALID)
@@ -132,6 +134,14 @@ def _is_pandas(source: Any) -> bool:
         base.__module__.partition(".")[0] == "pandas" and base.__name__ == "DataFrame"
         for base in type(source).__mro__
     )
+
+
+def _is_hub_dataset(source: Any) -> bool:
+    """Whether it is a map-style ``Dataset`` of Hugging Face; one split of a ``DatasetDict``."""
+    kind = type(source)
+    return kind.__module__.startswith("datasets.") and hasattr(source, "with_format") and hasattr(
+        kind, "__getitem__"
+    ) and not isinstance(source, Mapping)  # fmt: skip
 
 
 def _from_pandas(frame: Any, name: str) -> pa.Table:

@@ -55,6 +55,10 @@ class DataSpec(Value):
     positive: str | None = None
     sensitive: Annotated[tuple[str, ...], Field(min_length=1)]
     record_id: str | None = None
+    text: tuple[str, ...] = ()
+    entity: str | None = None
+    benchmarks: dict[str, str] = Field(default_factory=dict)
+    production: str | None = None
     bins: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     intersections: Annotated[int, Field(ge=1)] = 2
     reference: Literal["largest", "best", "rest"] | dict[str, str] = "largest"

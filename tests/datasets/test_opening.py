@@ -296,3 +296,50 @@ def test_a_column_is_text_or_numbers_as_it_is_asked() -> None:
 @pytest.mark.parametrize("value", [0.1, 1e-300, -0.30000000000000004, 1e20, 5])
 def test_a_number_reaches_sql_to_the_last_bit(value: float) -> None:
     assert open_table(pd.DataFrame({"a": [1]})).scalar(number_sql(value)) == value
+
+
+def test_lines_of_json_are_columns_of_text(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a":"007","n":1,"c":{"x":[1]}}\n{"n":null,"d":true,"a":"2020-01-01"}\n')
+    table = open_table(path)
+    assert table.columns == ("a", "n", "c", "d")
+    assert table.query("select * from data").to_pylist() == [
+        {"a": "007", "n": "1", "c": '{"x":[1]}', "d": None},
+        {"a": "2020-01-01", "n": None, "c": None, "d": "true"},
+    ]
+
+
+def test_compressed_lines_are_read_alike(tmp_path: Path) -> None:
+    text = b'{"a": 1}\n{"a": 2}\n'
+    (tmp_path / "rows.jsonl.gz").write_bytes(gzip.compress(text))
+    (tmp_path / "rows.ndjson").write_bytes(text)
+    zipped, plain = (open_table(tmp_path / n) for n in ("rows.jsonl.gz", "rows.ndjson"))
+    assert np.array_equal(zipped.row_hashes(["a"]), plain.row_hashes(["a"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('{"a": 1}\n[1, 2]\n', "1 lines are JSON but no objects"),
+        ('{"a": 1}\n{"a": \n', "cannot be read"),
+        ("{}\n", "no object has a key"),
+        ('{"a": 1, "A": 2}\n', "differ only in case"),
+        ("", "the file is empty"),
+    ],
+)
+def test_what_is_no_table_of_json_objects_is_refused(tmp_path: Path, text: str, what: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(text)
+    with pytest.raises(InputError, match=what):
+        open_table(path)
+
+
+def test_a_dataset_of_the_hub_library_is_its_rows() -> None:
+    datasets = pytest.importorskip("datasets")
+    made = datasets.Dataset.from_dict({"sex": ["F", "M", "F"], "y": [0, 1, 1]})
+    table = open_table(made.select([2, 0]))
+    assert table.query("select * from data").to_pylist() == [
+        {"sex": "F", "y": 1}, {"sex": "F", "y": 0}
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="DatasetDict is not a table"):
+        open_table(datasets.DatasetDict({"train": made}))
