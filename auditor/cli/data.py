@@ -95,15 +95,10 @@ def data(
         sensitive=names, target=target, positive=positive, record_id=record_id,
         bins=read_bins(bins),
     )  # fmt: skip
+    given = {"train": train, "validation": validation, "test": test}
     with working("Reading the tables"):
         tables = {
-            split: open_table(source)
-            for split, source in (
-                ("train", train),
-                ("validation", validation),
-                ("test", test),
-            )  # fmt: skip
-            if source is not None
+            split: open_table(source) for split, source in given.items() if source is not None
         }
         for table in tables.values():
             roles.check(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,18 @@ from auditor.evidence import (
     findings_document,
     sha256,
 )
-from auditor.ledger import Clock, RunFolder, SigningKey, utc_now
+from auditor.ledger import (
+    EVIDENCE,
+    FINDINGS,
+    VERDICT,
+    Clock,
+    RunFolder,
+    SigningKey,
+    utc_now,
+)
+from auditor.ledger.encoding import read_json
+from auditor.ledger.layout import OPENINGS, SALTS
+from auditor.ledger.openings import commit_document
 from auditor.policy import LoadedPolicy, evaluate
 from auditor.stats import Statistic
 from auditor.version import __version__
@@ -221,9 +233,24 @@ class Recording:
         """Bind every file and close the run; a temporary run is removed."""
         if not self.closed:
             self.register()
+            if self.temporary is None:
+                self._commit_rows()
             self.closed = True
             self.folder.seal(self.ledger, self.key)
             self._drop_temporary()
+
+    def _commit_rows(self) -> None:
+        """Commit to the rows of every document, so that a redacted copy can show some of them."""
+        seed = secrets.token_bytes(32)
+        self.write_json(SALTS, {"schema": "auditor/salts/v1", "seed": seed.hex()})
+        committed: dict[str, Any] = {}
+        for path in sorted(self.path.rglob("*.json")):
+            name = path.relative_to(self.path).as_posix()
+            if name in (FINDINGS, VERDICT) or name.startswith(f"{EVIDENCE}/"):
+                found = commit_document(name, read_json(path.read_bytes()), seed)
+                committed |= {} if found is None else {name: found}
+        if committed:
+            self.note(OPENINGS, {"documents": committed})
 
     def _record(
         self,

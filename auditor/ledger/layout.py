@@ -10,9 +10,13 @@ __all__ = [
     "HEAD",
     "KEY",
     "LEDGER",
+    "OPENINGS",
     "POLICY",
+    "REDACTED",
+    "REDACTION",
     "REGISTER",
     "RUN_JSON",
+    "SALTS",
     "SEAL",
     "STATEMENTS",
     "VERDICT",
@@ -28,6 +32,17 @@ EVIDENCE = "evidence"
 STATEMENTS = "statements"
 FINDINGS = "findings.json"
 VERDICT = "verdict.json"
+
+SALTS = "salts.json"
+"""The seed of the salts by which rows of documents can be shown one by one."""
+
+REDACTION = "redaction.json"
+"""What a redacted copy withholds; ``redacted/`` holds its documents that are shown in part."""
+
+REDACTED = "redacted"
+
+OPENINGS = "openings"
+"""The type of the entry that commits to the rows of documents."""
 
 REGISTER = "register"
 """The type of entry 0: who signs, which policy, before the first measurement."""

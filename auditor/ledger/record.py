@@ -110,6 +110,15 @@ class RunRecord:
             return None
         return read_verdict(self._json(VERDICT), where=str(self.path / VERDICT))
 
+    @property
+    def files(self) -> dict[str, str]:
+        """The digests that the seal binds, by relative POSIX path; empty before the seal."""
+        return self._bound
+
+    def document(self, name: str) -> Any:
+        """Read a JSON file of the run, held against the seal; raises :class:`RunError`."""
+        return self._json(name)
+
     def statistic_document(self, digest: str) -> Any:
         """Read a document of ``evidence/`` and check its digest; raises :class:`RunError`."""
         return read_document(self.path, digest)

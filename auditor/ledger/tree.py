@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-__all__ = ["GrowingTree", "leaf_hash", "tree_root"]
+__all__ = ["GrowingTree", "hashes_root", "leaf_hash", "tree_root"]
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -30,7 +30,11 @@ def tree_root(leaves: Sequence[bytes]) -> bytes:
     >>> tree_root([]).hex()[:16], tree_root([b""]).hex()[:16]
     ('e3b0c44298fc1c14', '6e340b9cffb37a98')
     """
-    level = [leaf_hash(leaf) for leaf in leaves]
+    return hashes_root([leaf_hash(leaf) for leaf in leaves])
+
+
+def hashes_root(level: Sequence[bytes]) -> bytes:
+    """Return the tree head over leaves of which only the hashes are known."""
     if not level:
         return sha256(b"").digest()
     while len(level) > 1:
