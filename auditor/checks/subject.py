@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from auditor.datasets import DataOptions, Roles, Table
 from auditor.evidence import Stage
+from auditor.provenance.lineage import Lineage
+from auditor.provenance.sources import Source
 from auditor.stats import Groups, Statistic
 
 __all__ = ["Subject"]
@@ -33,6 +35,10 @@ class Subject:
         explainer), by kind.
     options:
         What an audit of data sets was given beside the tables.
+    sources:
+        Where the data come from, as far as it was declared.
+    lineage:
+        How the tables were made of the sources, as far as it was recorded.
     """
 
     stage: Stage
@@ -42,3 +48,5 @@ class Subject:
     predictions: Table | None = None
     counted: Mapping[str, Statistic] = field(default_factory=dict)
     options: DataOptions = field(default_factory=DataOptions)
+    sources: tuple[Source, ...] = ()
+    lineage: Lineage | None = None
