@@ -23,18 +23,18 @@ _BLOCK = 4_096  # leaves; a power of two, so that each block is a full subtree
 
 
 class SortedTree(Sequence[bytes]):
-    """The leaves of a file, one after the other; a buffer may be mapped from a file of any size.
+    """The leaves of a file, one after the other; ``buffer`` may be mapped from a file of any size.
 
     Raises :class:`InputError` where the buffer does not hold whole leaves.
     """
 
     def __init__(self, buffer: bytes | memoryview) -> None:
-        self._buffer = memoryview(buffer).cast("B")
-        if len(self._buffer) % WIDTH:
-            raise InputError(f"{len(self._buffer):,} bytes are no whole number of leaves")
+        self.buffer = memoryview(buffer).cast("B")
+        if len(self.buffer) % WIDTH:
+            raise InputError(f"{len(self.buffer):,} bytes are no whole number of leaves")
 
     def __len__(self) -> int:
-        return len(self._buffer) // WIDTH
+        return len(self.buffer) // WIDTH
 
     @overload
     def __getitem__(self, index: int) -> bytes: ...
@@ -45,14 +45,14 @@ class SortedTree(Sequence[bytes]):
             return [self[at] for at in range(*index.indices(len(self)))]
         if not 0 <= index < len(self):
             raise IndexError(index)
-        return bytes(self._buffer[WIDTH * index : WIDTH * (index + 1)])
+        return bytes(self.buffer[WIDTH * index : WIDTH * (index + 1)])
 
     def first_disorder(self) -> int | None:
         """Return the first leaf that is not above the one before it; ``None`` where all are."""
         import numpy as np  # for whoever has a file to check: a proof is checked without it
 
         for start in range(0, len(self) - 1, _BLOCK):
-            part = self._buffer[WIDTH * start : WIDTH * (start + _BLOCK + 1)]
+            part = self.buffer[WIDTH * start : WIDTH * (start + _BLOCK + 1)]
             words = np.frombuffer(part, ">u8").reshape(-1, 4)
             above = np.zeros(len(words) - 1, bool)
             for word in words.T[::-1]:  # from the last to the first, which decides
@@ -87,7 +87,7 @@ class SortedTree(Sequence[bytes]):
         return [fold_hashes(self._hashes(block)) for block in range(count)]
 
     def _hashes(self, block: int) -> list[bytes]:
-        data = bytes(self._buffer[WIDTH * _BLOCK * block : WIDTH * _BLOCK * (block + 1)])
+        data = bytes(self.buffer[WIDTH * _BLOCK * block : WIDTH * _BLOCK * (block + 1)])
         return [
             sha256(b"\x00" + data[at : at + WIDTH]).digest() for at in range(0, len(data), WIDTH)
         ]
