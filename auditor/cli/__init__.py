@@ -19,6 +19,7 @@ from auditor.cli import (
     mitigate,
     policy,
     predictions,
+    prove,
     report,
     run,
     verify,
@@ -49,7 +50,7 @@ def _version(
         raise typer.Exit
 
 
-for module in (demo, init, run, predictions, data, mitigate, judge, report, verify):
+for module in (demo, init, run, predictions, data, mitigate, judge, report, verify, prove):
     module.register(app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(keys.app, name="keys")

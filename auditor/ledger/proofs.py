@@ -36,6 +36,7 @@ __all__ = [
     "format_proof",
     "make_proof",
     "read_proof",
+    "require_split",
 ]
 
 PROOF_SCHEMA = "auditor/proof/v1"
@@ -140,9 +141,12 @@ def read_proof(data: bytes, *, where: str = "the proof") -> Proof:
     return proof
 
 
-def make_proof(
-    run: str | Path, record: str, *, key: RecordKey, split: str = "train"
-) -> Proof:
+def require_split(run: str | Path, split: str) -> None:
+    """Raise :class:`InputError` unless a finished run committed to the records of this split."""
+    _records_entry(RunRecord.load(run, sealed=True), split)
+
+
+def make_proof(run: str | Path, record: str, *, key: RecordKey, split: str = "train") -> Proof:
     """Prove whether a split of a finished run holds a record, and which steps used it.
 
     Raises :class:`InputError` where the run committed to no records or not to this split, where the
