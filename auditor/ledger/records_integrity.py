@@ -82,7 +82,7 @@ def _check_segment(
         raise InputError(f"steps over records of {split!r}, which were not committed to before")
     first = body.get("first")
     if not isinstance(first, int) or first != following.get(split, first):
-        raise InputError(f"the steps do not follow those before: step {following[split]} is next")
+        raise InputError("the steps do not follow those before")
     _demand(body, file=steps_file(split, first), method=STEPS_METHOD)
     tree = trees[split]
     segment = StepSegment.read(
