@@ -19,6 +19,7 @@ from auditor.cli import (
     mitigate,
     policy,
     predictions,
+    prove,
     redact,
     report,
     run,
@@ -50,7 +51,9 @@ def _version(
         raise typer.Exit
 
 
-for module in (demo, init, run, predictions, data, mitigate, judge, report, redact, verify):
+for module in (
+    demo, init, run, predictions, data, mitigate, judge, report, redact, prove, verify
+):  # fmt: skip
     module.register(app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(keys.app, name="keys")

@@ -21,7 +21,7 @@ from auditor.evidence import canonical_json
 from auditor.ledger.chain import Ledger
 from auditor.ledger.encoding import is_digest
 from auditor.ledger.layout import EVIDENCE, FINDINGS, OPENINGS, VERDICT
-from auditor.ledger.tree import hashes_root, leaf_hash
+from auditor.ledger.tree import fold_hashes, leaf_hash
 
 __all__ = [
     "MOST_ROWS",
@@ -76,7 +76,7 @@ def commit_document(name: str, document: Any, seed: bytes) -> dict[str, Any] | N
         leaf_hash(_salt(seed, name, i) + canonical_json(part))
         for i, part in enumerate([parts[0], *parts[1]])
     ]
-    return {"rows": len(parts[1]), "root": f"sha256:{hashes_root(leaves).hex()}"}
+    return {"rows": len(parts[1]), "root": f"sha256:{fold_hashes(leaves).hex()}"}
 
 
 def committed_rows(ledger: Ledger) -> Mapping[str, Mapping[str, Any]]:
@@ -159,7 +159,7 @@ def read_redacted(redacted: Any, committed: Mapping[str, Any], *, where: str) ->
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"not a redacted document ({error})", where=where) from None
     count = len(leaves) - 1
-    found = {"rows": count, "root": f"sha256:{hashes_root(leaves).hex()}"}
+    found = {"rows": count, "root": f"sha256:{fold_hashes(leaves).hex()}"}
     if found != dict(committed):
         raise RunError("what is shown is not what the ledger committed to", where=where)
     return Shown(str(redacted["document"]), redacted["digest"], redacted["around"], rows, count)
