@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -89,7 +89,7 @@ def show(
 
 
 @contextmanager
-def _warnings_as_lines() -> Iterator[None]:
+def _warnings_as_lines() -> Generator[None]:
     """Print a warning about a file as one line, without the line of code that gave it."""
     from auditor.ledger.key_files import KeyFileWarning
 

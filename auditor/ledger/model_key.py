@@ -78,10 +78,11 @@ class ModelVerifyingKey:
             raise InputError("not a public key in PEM form", where=where, valid=_VALID) from None
         if not isinstance(public, EllipticCurvePublicKey):
             raise InputError("not an elliptic curve key", where=where, valid=_VALID)
-        return cls._of(public, where=where)
+        return cls.of(public, where=where)
 
     @classmethod
-    def _of(cls, public: EllipticCurvePublicKey, *, where: str | None = None) -> Self:
+    def of(cls, public: EllipticCurvePublicKey, *, where: str | None = None) -> Self:
+        """Return the key of the cryptography library as one; raises :class:`InputError`."""
         from cryptography.hazmat.primitives import serialization
 
         if public.curve.name not in _HASHES:
@@ -141,7 +142,7 @@ class ModelKey:
 
     @classmethod
     def _of(cls, private: EllipticCurvePrivateKey, *, where: str | None = None) -> Self:
-        return cls(ModelVerifyingKey._of(private.public_key(), where=where), private)
+        return cls(ModelVerifyingKey.of(private.public_key(), where=where), private)
 
 
 def generate_model_key(path: str | Path, *, passphrase: str | None = None) -> ModelVerifyingKey:

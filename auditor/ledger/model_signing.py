@@ -163,6 +163,7 @@ def read_model_signature(data: bytes, *, where: str | None = None) -> ModelSigna
     if len(signatures) != 1:
         raise InputError(f"{len(signatures)} signatures where one is meant", where=where)
     payload = _base64(envelope.get("payload"), "the payload", where=where)
+    signature = _object(signatures[0], where=where).get("sig")
     model, serialization, digests = _read_payload(payload, where=where)
     return ModelSignature(
         model=model,
@@ -170,8 +171,8 @@ def read_model_signature(data: bytes, *, where: str | None = None) -> ModelSigna
         digests=digests,
         hint=hint or None,
         signed=pre_authentication_encoding(PAYLOAD_TYPE, payload),
-        signature=_base64(_object(signatures[0], where=where).get("sig"), "the signature", where=where),
-    )  # fmt: skip
+        signature=_base64(signature, "the signature", where=where),
+    )
 
 
 def verify_model(
@@ -202,7 +203,7 @@ def verify_model(
     if len(faults) > len(shown):
         shown += (Fault(where=str(model), what=f"{len(faults) - len(shown):,} more differences"),)
     return result.model_copy(
-        update={"faults": shown, "unbound": tuple(_unbound(path, listing, read))}
+        update={"faults": shown, "unbound": tuple(_unbound(path, listing, read, ignored))}
     )
 
 
@@ -236,9 +237,7 @@ def verify_model_signature(
     return verify_model(path, data, key, ignored=ignored, where=file.name)
 
 
-def _bundle(
-    name: str, digests: Mapping[str, bytes], method: Serialization, key: ModelKey
-) -> bytes:
+def _bundle(name: str, digests: Mapping[str, bytes], method: Serialization, key: ModelKey) -> bytes:
     root = hashlib.sha256(b"".join(digests.values())).hexdigest()
     statement = {
         "_type": _STATEMENT_TYPE,
@@ -352,9 +351,11 @@ def _odd(listing: ModelListing) -> Iterator[Fault]:
         yield Fault(where=name, what=what)
 
 
-def _unbound(path: Path, listing: ModelListing, read: ModelSignature) -> Iterator[str]:
+def _unbound(
+    path: Path, listing: ModelListing, read: ModelSignature, ignored: Sequence[str]
+) -> Iterator[str]:
     for name in read.serialization.ignore_paths:
-        if name not in ("", ".") and path.is_dir() and os.path.lexists(path / name):
+        if name not in ignored and path.is_dir() and os.path.lexists(path / name):
             yield name
     if read.serialization.method == "shards":
         yield from (file for file, size in listing.sizes.items() if not size)
