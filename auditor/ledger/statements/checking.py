@@ -18,8 +18,13 @@ from auditor.ledger.statements.predicates import (
     VERDICT_SUMMARY,
     outcome_of,
 )
-from auditor.ledger.statements.run import BARE, SIGNED
-from auditor.ledger.statements.statement import Statement, read_statement, verify_statement
+from auditor.ledger.statements.run import BARE, SIGNED, recorded_manifests
+from auditor.ledger.statements.statement import (
+    Statement,
+    digest_set,
+    read_statement,
+    verify_statement,
+)
 from auditor.ledger.verifying import VerifyingKey
 
 __all__ = ["check_statements"]
@@ -138,6 +143,7 @@ def _cited(document: Any, place: str = "") -> Iterator[tuple[str, str]]:
 def _disagreements(statement: Statement, record: RunRecord) -> Iterator[str]:
     """Yield where the words of a statement are not those of the record."""
     kind, predicate = statement.predicate_type, statement.predicate
+    yield from _other_subjects(statement, record)
     if kind == TRAINING_RUN:
         invocation = _at(predicate, "runDetails", "metadata", "invocationId")
         seed = _at(predicate, "buildDefinition", "externalParameters", "seed")
@@ -159,6 +165,33 @@ def _disagreements(statement: Statement, record: RunRecord) -> Iterator[str]:
     for name, value in expected.items():
         if predicate.get(name) != value:
             yield f"{name} is not that of {VERDICT}"
+
+
+def _other_subjects(statement: Statement, record: RunRecord) -> Iterator[str]:
+    """Hold tables, base model and checkpoint against the ledger: each by its own name."""
+    tables, last = recorded_manifests(record)
+    expected = {split: digest_set(manifest) for split, manifest in tables.items()}
+    subjects = {item.name: item.digest for item in statement.subject}
+    if statement.predicate_type == DATA_MANIFEST:
+        if subjects != expected:
+            yield "the tables are not those of the ledger"
+        return
+    checkpoint = last.get("checkpoint", {"digest": record.ledger.entries[0].digest})
+    if list(subjects.values()) != [digest_set(checkpoint)]:
+        yield "the subject is not what the ledger recorded"
+    if statement.predicate_type == TRAINING_RUN:
+        if "base-model" in last:
+            expected["base-model"] = digest_set(last["base-model"])
+        given = _at(statement.predicate, "buildDefinition", "resolvedDependencies")
+        found = {_at(item, "name"): _at(item, "digest") for item in _items(given)}
+        if any(found.get(name) != digest for name, digest in expected.items()):
+            yield "the dependencies are not those of the ledger"
+
+
+def _items(value: Any) -> list[Any]:
+    """Return the items of a list whose names can be looked up."""
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    return [item for item in items if isinstance(_at(item, "name"), str)]
 
 
 def _summary_of(verdict: dict[str, Any]) -> dict[str, Any]:

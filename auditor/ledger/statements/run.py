@@ -21,7 +21,7 @@ from auditor.ledger.statements.predicates import (
 )
 from auditor.ledger.statements.statement import Resource, Statement, digest_set, sign_statement
 
-__all__ = ["BARE", "SIGNED", "run_statements", "statements_of"]
+__all__ = ["BARE", "SIGNED", "recorded_manifests", "run_statements", "statements_of"]
 
 SIGNED = ".dsse.json"
 """How the name of a signed statement ends."""
@@ -105,13 +105,7 @@ def statements_of(record: RunRecord, key: SigningKey | None) -> dict[str, bytes]
     from ``run.json``, ``findings.json`` and ``verdict.json``.
     """
     first = record.ledger.entries[0]
-    tables: dict[str, Mapping[str, Any]] = {}
-    last: dict[str, Mapping[str, Any]] = {}
-    for entry in record.ledger.entries:
-        if entry.type == "data":
-            tables |= entry.body.get("tables", {})
-        elif entry.type in ("attach", "checkpoint", "base-model"):
-            last[entry.type] = entry.body
+    tables, last = recorded_manifests(record)
     document = record.run
     data = _file(record.path / VERDICT)
     return run_statements(
@@ -134,6 +128,20 @@ def statements_of(record: RunRecord, key: SigningKey | None) -> dict[str, bytes]
         verdict_digest=None if data is None else sha256(data),
         auditor=str(document.get("auditor", "")),
     )
+
+
+def recorded_manifests(
+    record: RunRecord,
+) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
+    """Return the tables of the ledger by split, and the last loop, checkpoint and base model."""
+    tables: dict[str, Mapping[str, Any]] = {}
+    last: dict[str, Mapping[str, Any]] = {}
+    for entry in record.ledger.entries:
+        if entry.type == "data" and isinstance(entry.body.get("tables"), dict):
+            tables |= entry.body["tables"]
+        elif entry.type in ("attach", "checkpoint", "base-model"):
+            last[entry.type] = entry.body
+    return tables, last
 
 
 def _digest(path: Path) -> str | None:
