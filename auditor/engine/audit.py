@@ -49,6 +49,10 @@ class Audit(AuditedData):
         Checks with fields of your own, in place of the defaults with the same id.
     budget:
         The largest share of the training time that observing may take.
+    record_key:
+        Where the secret key of the record ids is kept, by which ``auditor prove`` says whether a
+        record was trained on; ``<run>.record-key`` beside the run by default. It is made where
+        ``audit.data`` is given a ``record_id``.
     system:
         What only people know of the system: name, provider, purpose and so on, for the report.
 
@@ -73,11 +77,13 @@ class Audit(AuditedData):
         budget: float = 0.01,
         system: Mapping[str, Any] | None = None,
         key_note: str | None = None,
+        record_key: str | Path | None = None,
     ) -> None:
         super().__init__(
             policy, run, seed=seed, key=key, checks=checks, system=system, key_note=key_note
         )
         self._budget = budget
+        self._record_key = record_key
         self._training: Training | None = None
         self._looks = 0
 
@@ -108,6 +114,8 @@ class Audit(AuditedData):
         training = Training(
             self._registered(), model, loader, criterion, predict=predict, budget=self._budget
         )
+        if self._records is not None:
+            training.record_steps(optimizer, self._records.recorder())
         self._recording.note("attach", training.describe(model, optimizer, criterion))
         self._training = training
         return model, optimizer, training.loader
@@ -123,6 +131,10 @@ class Audit(AuditedData):
         if self._training is not None:
             self._training.detach()
 
+    def _flush(self) -> None:
+        if self._records is not None:
+            self._records.flush()
+
     def validate(
         self, model: Any, loader: Any, *, predict: Predict | None = None
     ) -> Verdict | None:
@@ -132,6 +144,7 @@ class Audit(AuditedData):
         """
         data = self._registered()
         self._looks += 1
+        self._flush()
         counted = self._score(model, loader, "validation", predict)
         if self._training is not None:
             counted |= self._training.losses()

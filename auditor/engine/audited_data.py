@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from auditor.checks import Subject
 from auditor.datasets import DataOptions, Roles, Table, declare_groups, open_table
@@ -19,6 +20,9 @@ from auditor.engine.datasets import (
 from auditor.errors import InputError
 from auditor.evidence import Finding, Stage
 
+if TYPE_CHECKING:
+    from auditor.engine.record_commitments import CommittedRecords
+
 __all__ = ["AuditedData"]
 
 
@@ -26,6 +30,19 @@ class AuditedData(AuditedRun):
     """What an audit knows of data; :class:`~auditor.engine.audit.Audit` adds models and loops."""
 
     _data: RegisteredData | None = None
+    _records: CommittedRecords | None = None
+    _record_key: str | Path | None = None
+
+    @property
+    def record_key(self) -> Path | None:
+        """The file with the secret key of the record ids; ``None`` where none were committed to."""
+        return None if self._records is None else self._records.key_file
+
+    def discard(self) -> None:
+        """Take an unsealed run folder away again, as if nothing had been begun."""
+        if self._records is not None and not self._recording.folder.sealed:
+            self._records.discard()
+        super().discard()
 
     def data(
         self,
@@ -107,8 +124,10 @@ class AuditedData(AuditedRun):
             intersections=intersections, options=options,
         )  # fmt: skip
         self._settings = settings_of(roles, intersections)
-        if "test" in data.tables:
-            self._announce("test", data.manifests["test"])
+        self._recording.register(
+            **(_evaluation("test", data.manifests["test"]) if "test" in data.tables else {}),
+            **self._commit_records(data),
+        )
         self._recording.note(
             "data",
             {
@@ -120,6 +139,8 @@ class AuditedData(AuditedRun):
                 **options_manifest(options),
             },
         )
+        if self._records is not None:
+            self._records.record()
         return self._recording.measure(data.subject(Stage.DATA), data=data.digests())
 
     def _registered(self) -> RegisteredData:
@@ -130,11 +151,15 @@ class AuditedData(AuditedRun):
     def _roles(self) -> Roles:
         return Roles() if self._data is None else self._data.roles
 
-    def _announce(self, split: str, manifest: Mapping[str, Any]) -> None:
-        """Write entry 0, which names what will be evaluated, unless it is there."""
-        self._recording.register(
-            evaluation={"split": split, "digest": manifest["digest"], "rows": manifest["rows"]}
-        )
+    def _commit_records(self, data: RegisteredData) -> dict[str, str]:
+        """Commit to the record ids, where there are some and the run is kept."""
+        recording = self._recording
+        if data.roles.record_id is None or recording.temporary is not None or recording.registered:
+            return {}
+        from auditor.engine.record_commitments import CommittedRecords
+
+        self._records = CommittedRecords(recording, data, key_file=self._record_key)
+        return self._records.registration()
 
     def _evaluate_table(
         self, table: Table, stage: Stage, changes: Mapping[str, Any]
@@ -153,7 +178,7 @@ class AuditedData(AuditedRun):
         )
         self._settings = settings_of(roles, intersections)
         manifest = table_manifest(table)
-        self._announce("predictions", manifest)
+        self._recording.register(**_evaluation("predictions", manifest))
         digests = {"predictions": manifest["digest"]}
         if data is not None and "test" in data.tables and stage is not Stage.MONITORING:
             if not same_records(table, data.tables["test"], record_id=roles.record_id):
@@ -171,6 +196,12 @@ class AuditedData(AuditedRun):
             else data.subject(stage, groups=groups, roles=roles, predictions=table)
         )
         return self._recording.measure(subject, data=digests)
+
+
+def _evaluation(split: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what entry 0 says of the data that will be evaluated."""
+    named = {"split": split, "digest": manifest["digest"], "rows": manifest["rows"]}
+    return {"evaluation": named}
 
 
 def _opened(source: Any, name: str) -> Table | None:

@@ -12,10 +12,15 @@ from auditor.checks import Check
 from auditor.engine.plan import make_plan
 from auditor.engine.recording import Recording
 from auditor.errors import AuditorError, GateClosed, InputError
-from auditor.evidence import Finding, Stage, Verdict
+from auditor.evidence import Finding, Stage, Verdict, sha256
 from auditor.ledger import RunRecord, signing_key_from
+from auditor.ledger.layout import STATEMENTS
+from auditor.ledger.model_key import model_key_beside
+from auditor.ledger.model_signing import write_model_signature
+from auditor.ledger.statements import statements_of
 from auditor.policy import LoadedPolicy, load_policy
 from auditor.provenance import checkpoint_manifest, environment
+from auditor.verify.standalone import standalone_source
 from auditor.version import __version__
 
 __all__ = ["AuditedRun", "stage_named"]
@@ -41,6 +46,7 @@ class AuditedRun:
         self.seed = seed
         self._system = dict(system) if system else None
         self._key_note = key_note
+        self._model_key = model_key_beside(key)
         self._recording = Recording(
             run,
             policy=self.policy,
@@ -90,6 +96,8 @@ class AuditedRun:
             self._recording.note("checkpoint", checkpoint_manifest(checkpoint))
         self._recording.settle()
         verdict = self._judge(at)
+        if checkpoint is not None and (verdict is None or verdict.gate == "open"):
+            self._sign_model(checkpoint)
         if verdict is None:
             return None
         self._judged = (at, self.findings)
@@ -100,6 +108,22 @@ class AuditedRun:
              "verdict": digest},
         )  # fmt: skip
         return verdict
+
+    def _sign_model(self, checkpoint: str | Path) -> None:
+        """Sign the model that went through the gate, where there is a key for models.
+
+        The signature lies beside the checkpoint as ``<checkpoint>.sig``, and in the run.
+        """
+        if self._model_key is None:
+            return
+        signature = write_model_signature(checkpoint, self._model_key)
+        name = f"{STATEMENTS}/{signature.name}"
+        data = signature.read_bytes()
+        self._recording.folder.write(name, data)
+        self._recording.note(
+            "model-signature",
+            {"file": name, "digest": sha256(data), "key": self._model_key.verifying_key.hint},
+        )
 
     def report(self, *names: str) -> tuple[Path, ...]:
         """Write reports into the run folder, by the suffix of each name (``report.html``)."""
@@ -154,6 +178,9 @@ class AuditedRun:
     def detach(self) -> None:
         """Take every hook off the user's objects."""
 
+    def _flush(self) -> None:
+        """Record what a loop has gathered since the last time."""
+
     def _cost(self) -> dict[str, Any] | None:
         """Return what observing a training loop cost, where one was observed."""
         return None
@@ -190,11 +217,21 @@ class AuditedRun:
     def _finish(self) -> None:
         """Bring the files of the run up to what was measured."""
         recording = self._recording
+        self._flush()
         recording.settle()
         if self._judged is not None and self._judged[1] != self.findings:
             # Something was measured after the gate: a verdict speaks of all that is recorded.
             self.gate(self._judged[0])
         recording.write_findings()
+        self._write_run_json()
+        if recording.temporary is None:
+            record = RunRecord.load(self.run)
+            for name, data in statements_of(record, recording.key).items():
+                recording.folder.write(name, data)
+            recording.folder.write("verify.py", standalone_source())
+
+    def _write_run_json(self) -> None:
+        recording = self._recording
         recording.write_json(
             "run.json",
             {

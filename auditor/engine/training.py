@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from auditor.engine.datasets import RegisteredData
 from auditor.errors import InputError
+from auditor.ledger.steps import StepRecorder
 from auditor.loop.accumulator import Accumulator
 from auditor.loop.evaluation import device_of, evaluate_model
 from auditor.loop.loader import identified
@@ -49,6 +50,7 @@ class Training:
                 f"the criterion is a {type(criterion).__name__}",
                 valid="a module, or criterion = audit.criterion(function)",
             )
+        self._step_handle: Any = None
         self.predict = predict
         self.probabilities = isinstance(criterion, torch.nn.BCELoss)
         index = data.index("train")
@@ -61,6 +63,16 @@ class Training:
         )
         self.loader = identified(loader, index, self.observer.announce)
 
+    def record_steps(self, optimizer: Any, recorder: StepRecorder | None) -> None:
+        """Keep which records each step of the optimizer consumed.
+
+        An optimizer that tells nobody of its steps (it is none of torch's) leaves them unrecorded.
+        """
+        if recorder is None or not isinstance(optimizer, torch.optim.Optimizer):
+            return
+        self.observer.recorder = recorder
+        self._step_handle = optimizer.register_step_post_hook(self.observer.after_step)
+
     def describe(self, model: Any, optimizer: Any, criterion: Any) -> dict[str, Any]:
         """Return what the ledger says of the loop."""
         return {
@@ -71,6 +83,7 @@ class Training:
             "criterion": type(criterion).__name__,
             "device": str(self.observer.accumulator.device),
             "batch_size": self._given.batch_size,
+            "steps_recorded": self.observer.recorder is not None,
             "torch": torch.__version__,
         }
 
@@ -95,8 +108,10 @@ class Training:
         return inputs.to(self.observer.accumulator.device)
 
     def detach(self) -> None:
-        """Take the hook off the criterion."""
+        """Take the hooks off the criterion and the optimizer."""
         self.observer.detach()
+        if self._step_handle is not None:
+            self._step_handle.remove()
 
     def report(self) -> dict[str, Any]:
         """Return what the governor reached, and what was not seen."""

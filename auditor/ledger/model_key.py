@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from auditor.ledger.key_files import (
     warn_if_others_read,
     write_key_files,
 )
+from auditor.ledger.keys import KEY_VARIABLE
 from auditor.ledger.passphrase import ask_passphrase
 from auditor.ledger.private_pem import decode_private, encode_private
 from auditor.ledger.verifying import read_key_file
@@ -30,7 +32,13 @@ if TYPE_CHECKING:
         EllipticCurvePublicKey,
     )
 
-__all__ = ["ModelKey", "ModelVerifyingKey", "generate_model_key", "model_key_file"]
+__all__ = [
+    "ModelKey",
+    "ModelVerifyingKey",
+    "generate_model_key",
+    "model_key_beside",
+    "model_key_file",
+]
 
 _VALID = "an elliptic curve key made by `auditor keys new FILE --model-signing`"
 _HASHES = {"secp256r1": "SHA256", "secp384r1": "SHA384", "secp521r1": "SHA512"}
@@ -150,6 +158,20 @@ def generate_model_key(path: str | Path, *, passphrase: str | None = None) -> Mo
     key = ModelKey.make()
     write_key_files(key.files(path, passphrase=passphrase))
     return key.verifying_key
+
+
+def model_key_beside(
+    path: str | Path | None, *, environ: Mapping[str, str] = os.environ
+) -> ModelKey | None:
+    """Return the model key beside a signing key, ``None`` where there is none.
+
+    Without ``path`` the signing key is the file that ``AUDITOR_KEY`` names, if it names one.
+    """
+    named = str(path) if path is not None else environ.get(KEY_VARIABLE, "").strip()
+    if not named or named.startswith("-----BEGIN "):
+        return None
+    file = model_key_file(named)
+    return ModelKey.load(file, environ=environ) if file.is_file() else None
 
 
 def model_key_file(path: str | Path) -> Path:

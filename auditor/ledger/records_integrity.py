@@ -85,9 +85,7 @@ def _check_segment(
         raise InputError("the steps do not follow those before")
     _demand(body, file=steps_file(split, first), method=STEPS_METHOD)
     tree = trees[split]
-    segment = StepSegment.read(
-        _mapped(run, body), records=len(tree), where=str(body["file"])
-    )
+    segment = StepSegment.read(_mapped(run, body), records=len(tree), where=str(body["file"]))
     leaves = np.frombuffer(tree.buffer, np.uint8).reshape(-1, WIDTH)
     _demand(
         body,

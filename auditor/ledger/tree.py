@@ -81,9 +81,7 @@ def hash_path(level: Sequence[bytes], index: int) -> list[bytes]:
     return path
 
 
-def root_from_path(
-    hash_: bytes, *, index: int, size: int, path: Sequence[bytes]
-) -> bytes | None:
+def root_from_path(hash_: bytes, *, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
     """Return the root of a tree of ``size`` leaves in which ``hash_`` is that of leaf ``index``.
 
     ``None`` where the path has not the length that index and size ask for (RFC 9162, section

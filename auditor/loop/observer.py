@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -14,6 +14,16 @@ from auditor.loop.outputs import Predict, read_labels, read_outputs
 from auditor.loop.records import RecordIndex
 
 __all__ = ["Observer"]
+
+
+class Steps(Protocol):
+    """What keeps which records each step consumed; see ``auditor.ledger.steps``."""
+
+    def add(self, rows: Any) -> None:
+        """Take the rows of a batch."""
+
+    def step(self) -> None:
+        """End a step."""
 
 
 class Observer:
@@ -36,6 +46,7 @@ class Observer:
         self.accumulator = Accumulator(index.groups, device)
         self.governor = Governor(budget=budget)
         self.fault: str | None = None
+        self.recorder: Steps | None = None
         self.unmatched = 0
         self._cells = torch.from_numpy(self.accumulator.cells_of(index.codes))
         self._predict = predict
@@ -46,6 +57,11 @@ class Observer:
     def announce(self, rows: torch.Tensor) -> None:
         """Take the rows of the batch that the loop is about to work on."""
         self._rows = rows
+
+    def after_step(self, *_: Any) -> None:
+        """End a step: what was consumed since the last one belongs to it."""
+        if self.recorder is not None and not self.fault:
+            self.recorder.step()
 
     def detach(self) -> None:
         """Take the hook off."""
@@ -60,6 +76,8 @@ class Observer:
             return
         observe = self.governor.take()
         try:
+            if self.recorder is not None and self._rows is not None:
+                self.recorder.add(self._rows.numpy())
             if observe:
                 with torch.no_grad():
                     self._observe(module, args, kwargs)
