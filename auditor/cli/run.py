@@ -58,6 +58,7 @@ def run(
             with working("Auditing the data"):
                 opened.data(
                     **tables, **given, text=data.text, entity=data.entity,
+                    sources=_beside(folder, data.sources) if data.sources else (),
                     benchmarks={n: _beside(folder, p) for n, p in data.benchmarks.items()},
                     production=data.production and _beside(folder, data.production),
                 )  # fmt: skip

@@ -55,6 +55,7 @@ class DataSpec(Value):
     positive: str | None = None
     sensitive: Annotated[tuple[str, ...], Field(min_length=1)]
     record_id: str | None = None
+    sources: str | None = None
     text: tuple[str, ...] = ()
     entity: str | None = None
     benchmarks: dict[str, str] = Field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,11 @@ from auditor.engine.datasets import (
     same_records,
     table_manifest,
 )
+from auditor.engine.lineage import RecordedLineage, as_sources
 from auditor.errors import InputError
 from auditor.evidence import Finding, Stage
+from auditor.provenance.lineage import How
+from auditor.provenance.sources import sources_body
 
 if TYPE_CHECKING:
     from auditor.engine.record_commitments import CommittedRecords
@@ -56,6 +60,7 @@ class AuditedData(AuditedRun):
         positive: Any = None,
         bins: Mapping[str, Sequence[float]] | None = None,
         intersections: int = 2,
+        sources: str | Path | Sequence[Any] = (),
         text: str | Sequence[str] = (),
         entity: str | None = None,
         benchmarks: Mapping[str, Any] | None = None,
@@ -84,6 +89,10 @@ class AuditedData(AuditedRun):
             The column of record ids, by which loop items that carry one are matched.
         intersections:
             The largest number of attributes that are crossed.
+        sources:
+            Where the data come from and what may be done with them: a file of schema
+            ``auditor/sources/v1``, a data set's Croissant file, or sources
+            (:class:`auditor.provenance.sources.Source`, or mappings of their fields).
         text:
             The columns of free text, in which near duplicates and personal data are looked for.
         entity:
@@ -119,9 +128,11 @@ class AuditedData(AuditedRun):
             },
             seed=self.seed,
         )  # fmt: skip
+        declared = as_sources(sources)
         data = self._data = register_tables(
             {"train": train, "validation": validation, "test": test}, roles,
-            intersections=intersections, options=options,
+            intersections=intersections, options=options, sources=declared,
+            lineage=self._lineage.value,
         )  # fmt: skip
         self._settings = settings_of(roles, intersections)
         self._recording.register(
@@ -139,6 +150,8 @@ class AuditedData(AuditedRun):
                 **options_manifest(options),
             },
         )
+        if declared:
+            self._recording.note("sources", sources_body(declared))
         if self._records is not None:
             self._records.record()
         return self._recording.measure(data.subject(Stage.DATA), data=data.digests())
@@ -150,6 +163,39 @@ class AuditedData(AuditedRun):
 
     def _roles(self) -> Roles:
         return Roles() if self._data is None else self._data.roles
+
+    def derive(self, output: Any, inputs: Any, how: str | How | Mapping[str, Any]) -> None:
+        """Record that a table was made of others: a step of the lineage.
+
+        Parameters
+        ----------
+        output, inputs:
+            A table, or several in a mapping by name. An input that is no table is the name of a
+            source. Tables are identified by their content, so that what one step made and another
+            took is the same node, and so are the tables of :meth:`data`.
+        how:
+            What was done, in a few words, or its fields: ``name``, ``kind`` (``transform``,
+            ``split`` or ``load``), ``parameters``, ``seed``.
+
+        Raises :class:`InputError` for a table that another step made, and for a cycle.
+        """
+        self._lineage.derive(output, inputs, how)
+
+    def preparation(
+        self, function: Any = None, *, name: str | None = None, groups: Sequence[str] = ()
+    ) -> Any:
+        """Observe a function that prepares data (a decorator): every call is a step of the lineage.
+
+        Recorded are the digests and row counts of the tables that go in and come out, columns
+        added and removed, rows dropped by the values of the columns ``groups``, the parameters,
+        the seed, and a digest of the code that comments and layout do not change. The function
+        does what it did, and returns the very object that it returned.
+        """
+        return self._lineage.preparation(function, name=name, groups=groups)
+
+    @cached_property
+    def _lineage(self) -> RecordedLineage:
+        return RecordedLineage(self._recording)
 
     def _commit_records(self, data: RegisteredData) -> dict[str, str]:
         """Commit to the record ids, where there are some and the run is kept."""

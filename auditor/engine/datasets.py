@@ -15,6 +15,8 @@ from auditor.datasets import DataOptions, Roles, Table, declare_groups, group_co
 from auditor.errors import InputError
 from auditor.evidence import Stage
 from auditor.provenance import FILE_METHOD, ROW_METHOD, file_manifest, rows_digest
+from auditor.provenance.lineage import Lineage
+from auditor.provenance.sources import Source
 from auditor.stats import Groups, Statistic
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RegisteredData",
+    "content_digest",
     "options_manifest",
     "register_tables",
     "same_records",
@@ -37,6 +40,8 @@ class RegisteredData:
     roles: Roles
     groups: Groups
     options: DataOptions = field(default_factory=DataOptions)
+    sources: tuple[Source, ...] = ()
+    lineage: Lineage | None = None
 
     def subject(
         self,
@@ -51,6 +56,7 @@ class RegisteredData:
         return Subject(
             stage, groups or self.groups, roles or self.roles, self.tables,
             predictions=predictions, counted=counted or {}, options=self.options,
+            sources=self.sources, lineage=self.lineage,
         )  # fmt: skip
 
     @cached_property
@@ -117,16 +123,18 @@ class RegisteredData:
 
 
 def register_tables(
-    sources: Mapping[str, Any],
+    given: Mapping[str, Any],
     roles: Roles,
     *,
     intersections: int,
     options: DataOptions | None = None,
+    sources: tuple[Source, ...] = (),
+    lineage: Lineage | None = None,
 ) -> RegisteredData:
     """Open and check the tables, and declare the groups that they hold together."""
     tables = {
         split: open_table(source, name=None if isinstance(source, str) else f"{split}=")
-        for split, source in sources.items()
+        for split, source in given.items()
         if source is not None
     }
     if not tables:
@@ -134,12 +142,20 @@ def register_tables(
     if not roles.sensitive:
         raise InputError("no sensitive attribute was named", where="sensitive=",
                          valid="one or more columns")  # fmt: skip
+    options = options or DataOptions()
     for table in tables.values():
         roles.check(table)
+        table.require(options.text, option="text=")
+        table.require([options.entity] if options.entity else [], option="entity=")
     groups = declare_groups(
         list(tables.values()), roles.sensitive, bins=roles.bins, intersections=intersections
     )
-    return RegisteredData(tables, roles, groups, options or DataOptions())
+    return RegisteredData(tables, roles, groups, options, sources, lineage)
+
+
+def content_digest(table: Table) -> str:
+    """Return the digest of a table's columns and rows."""
+    return rows_digest(table.columns, table.row_hash_batches(table.columns))
 
 
 def table_manifest(table: Table) -> dict[str, Any]:
@@ -148,7 +164,7 @@ def table_manifest(table: Table) -> dict[str, Any]:
         "name": table.files[0].name if len(table.files) == 1 else table.name.rsplit("/")[-1],
         "rows": table.rows,
         "columns": list(table.columns),
-        "digest": rows_digest(table.columns, table.row_hash_batches(table.columns)),
+        "digest": content_digest(table),
         "method": ROW_METHOD,
         "file_method": FILE_METHOD,
         "files": file_manifest(table.files),

@@ -1,0 +1,89 @@
+"""How the data of an audit were made, as its ledger tells it step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from auditor.datasets import open_table
+from auditor.engine.datasets import content_digest
+from auditor.engine.recording import Recording
+from auditor.errors import InputError
+from auditor.provenance.lineage import Data, Derivation, How, Lineage
+from auditor.provenance.preparation import preparation
+from auditor.provenance.sources import Source, read_sources, sources_from_body
+
+__all__ = ["RecordedLineage", "as_sources"]
+
+
+class RecordedLineage:
+    """The lineage so far; every step is an entry of the ledger, after entry 0."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self.value = Lineage()
+
+    def derive(self, output: Any, inputs: Any, how: str | How | Mapping[str, Any]) -> None:
+        """Record a step; see :meth:`auditor.Audit.derive`."""
+        fields = {"name": how} if isinstance(how, str) else how
+        step = Derivation(
+            inputs=tuple(_data(name, table) for name, table in _named(inputs, "input")),
+            outputs=tuple(_data(name, table) for name, table in _named(output, "output")),
+            how=fields if isinstance(fields, How) else How.from_json(dict(fields), where="how="),
+        )
+        if not step.outputs:
+            raise InputError("a step makes something", where="output=", valid="a table")
+        self.value = self.value.add(step, undeclared="begin")
+        self._recording.note_early("derivation", step.to_json())
+
+    def preparation(self, function: Any, *, name: str | None, groups: Sequence[str]) -> Any:
+        """Observe a function; see :meth:`auditor.Audit.preparation`."""
+        return preparation(
+            function, record=self._record, digest=lambda t: content_digest(open_table(t)),
+            name=name, groups=groups,
+        )  # fmt: skip
+
+    def _record(self, body: dict[str, Any]) -> None:
+        """Take a step that a function made; one that fits nowhere is recorded all the same."""
+        if self._recording.closed:
+            return
+        try:
+            self.value = self.value.add(Derivation.from_json(body), undeclared="begin")
+        except InputError as error:
+            body = {**body, "how": {**body["how"], "error": f"not in the graph: {error}"[:200]}}
+        self._recording.note_early("derivation", body)
+
+
+def as_sources(given: str | Path | Sequence[Any]) -> tuple[Source, ...]:
+    """Read sources from a file, or from values; raises :class:`InputError`."""
+    if isinstance(given, (str, Path)):
+        return read_sources(given)
+    listed = [item.to_json() if isinstance(item, Source) else item for item in given]
+    return sources_from_body({"sources": listed}, where="sources=") if listed else ()
+
+
+def _named(given: Any, noun: str) -> list[tuple[str, Any]]:
+    """Return what one argument names: a table, a source's name, or several of them."""
+    if isinstance(given, Mapping):
+        items = cast("Mapping[Any, Any]", given)
+        if all(not isinstance(value, (list, tuple)) for value in items.values()):
+            return [(str(name), value) for name, value in items.items()]
+    if isinstance(given, (list, tuple)):
+        listed = cast("Sequence[Any]", given)
+        return [(f"{noun} {i}", value) for i, value in enumerate(listed, 1)]
+    return [(noun, given)]
+
+
+def _data(name: str, given: Any) -> Data:
+    """Identify a table by its content, and a source by its name."""
+    if isinstance(given, Data):
+        return given
+    if isinstance(given, Source):
+        return Data(id=f"source:{given.name}", name=given.name, kind="source", rows=given.rows)
+    if isinstance(given, str) and not Path(given).exists():
+        return Data(id=f"source:{given}"[:200], name=given[:200], kind="source")
+    table = open_table(given)
+    plain = isinstance(given, (str, Path)) and name.split()[0] in ("input", "output")
+    shown = Path(str(given)).name if plain else name
+    return Data(id=content_digest(table), name=shown[:200], rows=table.rows)
