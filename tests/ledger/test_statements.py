@@ -387,9 +387,7 @@ def test_signatures_by_others_are_ignored_and_one_wrong_one_by_this_key_refuses(
 
 
 @given(data=st.data())
-def test_an_envelope_with_any_byte_changed_is_refused(
-    key: SigningKey, data: st.DataObject
-) -> None:
+def test_an_envelope_with_any_byte_changed_is_refused(key: SigningKey, data: st.DataObject) -> None:
     envelope = sign_statement(STATEMENT, key)
     at = data.draw(st.integers(0, len(envelope) - 1))
     cut = data.draw(st.integers(0, 3))
@@ -413,9 +411,16 @@ JSON = st.recursive(
 )
 
 
-@given(predicate=st.dictionaries(st.sampled_from(
-    ["run", "runDetails", "buildDefinition", "status", "digest", "passedTests"]), JSON, min_size=1),
-    name=st.sampled_from(["verdict", "training-run", "test-result", "data-manifest"]))
+@given(
+    predicate=st.dictionaries(
+        st.sampled_from(
+            ["run", "runDetails", "buildDefinition", "status", "digest", "passedTests"]
+        ),
+        JSON,
+        min_size=1,
+    ),
+    name=st.sampled_from(["verdict", "training-run", "test-result", "data-manifest"]),
+)
 def test_no_unsigned_predicate_breaks_the_check(
     unsigned_run: Path, predicate: dict[str, Any], name: str
 ) -> None:  # fmt: skip
