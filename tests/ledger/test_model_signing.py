@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 
 from auditor.errors import InputError
 from auditor.evidence import canonical_json
+from auditor.ledger.model_bundle import read_model_signature
 from auditor.ledger.model_files import Serialization, hash_pieces, pieces_of
 from auditor.ledger.model_key import ModelKey, ModelVerifyingKey, generate_model_key
 from auditor.ledger.model_signing import (
     ModelVerification,
-    read_model_signature,
     sign_model,
     verify_model,
     verify_model_signature,
@@ -66,7 +66,7 @@ class Signed:
         )
         try:
             config.verify(self.model, self.signature)
-        except Exception:
+        except Exception:  # noqa: BLE001 -- the stock raises anything at all
             return False
         return True
 
@@ -482,9 +482,10 @@ def test_no_document_breaks_the_reader(data: st.DataObject) -> None:
     if isinstance(bundle.get("dsseEnvelope"), dict) and "payload" in envelope:
         envelope["payload"] = base64.b64encode(json.dumps(statement).encode()).decode()
     try:
-        read_model_signature(json.dumps(bundle).encode())
-    except InputError as error:
-        assert "\n" not in str(error)
+        read = read_model_signature(json.dumps(bundle).encode())
+    except InputError:
+        return
+    assert read.digests == {"a": bytes(32)}
 
 
 def sign_specimen() -> bytes:

@@ -176,8 +176,7 @@ def test_a_stamp_with_any_bytes_changed_is_refused_or_says_the_same(
     changed = response[:at] + data.draw(st.binary(max_size=3)) + response[at + cut :]
     try:
         stamp = read_timestamp(changed, DIGEST, roots=[authority.root])
-    except InputError as error:
-        assert "\n" not in str(error)
+    except InputError:
         return
     assert (stamp.time, stamp.verified) == ("2026-11-01T12:00:05Z", True)
 
