@@ -37,6 +37,7 @@ from auditor.ledger.statements import (
     verify_envelope,
     verify_statement,
 )
+from auditor.ledger.statements.predicates import data_manifest
 from auditor.ledger.statements.statement import digest_set
 
 ROWS = "blake3:" + "1f" * 32
@@ -221,6 +222,21 @@ def test_the_statements_of_a_run_hold(stated_run: Callable[..., Path], signed: b
 def test_a_run_without_statements_has_no_fault(sealed_run: Callable[..., Path]) -> None:
     path = sealed_run()
     assert check_statements(path, RunRecord.load(path)) == ()
+
+
+def test_the_manifest_of_a_hundred_thousand_files_can_be_read_again(key: SigningKey) -> None:
+    files = [{"name": f"{at}.png", "digest": "blake3:" + "00" * 32} for at in range(100_000)]
+    statement = data_manifest(
+        run="r",
+        registration="sha256:" + "00" * 32,
+        tables={
+            name: TABLES["test"] | {"files": listed}
+            for name, listed in (("few", files[:2]), ("many", files))
+        },
+    )
+    read = verify_statement(sign_statement(statement, key), key.verifying_key)
+    assert read.predicate["tables"]["few"]["files"] == files[:2]
+    assert read.predicate["tables"]["many"]["files"] == {"count": 100_000}
 
 
 def put(document: dict[str, Any], place: str, value: Any) -> None:
