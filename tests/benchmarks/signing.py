@@ -24,7 +24,7 @@ def write_model(folder: Path, mebibytes: int, *, files: int) -> Path:
 def signing(mebibytes: int, *, files: int = 8, verify: bool = False) -> Row:
     """Sign or verify a folder of ``files`` equal files; both sides read it from the page cache."""
     what = f"{'verify' if verify else 'sign'} a model of {mebibytes:,} MiB in {files} files"
-    row: Row = {"what": what, "against": "model-signing, SHA-256, P-256", "bound": ">= 1"}
+    row: Row = {"what": what, "against": "model-signing, SHA-256, P-256", "bound": ">= 0.9"}
     if reason := not_installed("model_signing"):
         return {**row, "reason": reason}
     import model_signing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import stat
 import sys
 from collections.abc import Callable
@@ -38,7 +37,6 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
         monkeypatch.setattr("auditor.ledger.passphrase.getpass", answer)
         return asked
 
-    assert getpass.getpass is not None
     return sit_down
 
 

@@ -20,7 +20,9 @@ def test_numbers_are_those_of_asn1crypto(number: int) -> None:
 
 
 @given(st.integers(0, 2), st.integers(0, 39), st.lists(st.integers(0, 2**40), max_size=5))
-def test_object_identifiers_are_those_of_asn1crypto(first: int, second: int, rest: list[int]) -> None:
+def test_object_identifiers_are_those_of_asn1crypto(
+    first: int, second: int, rest: list[int]
+) -> None:
     dotted = ".".join(map(str, (first, second, *rest)))
     assert der.object_identifier(dotted) == core.ObjectIdentifier(dotted).dump()
 

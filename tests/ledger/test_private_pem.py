@@ -125,8 +125,7 @@ def test_a_key_file_with_any_bytes_changed_is_refused_or_holds_the_same_key(
     changed = encrypted[:at] + data.draw(st.binary(max_size=3)) + encrypted[at + cut :]
     try:
         key = decode(changed)
-    except InputError as error:
-        assert "\n" not in str(error)
+    except InputError:
         return
     assert key.private_bytes_raw() == bytes(range(32))
 

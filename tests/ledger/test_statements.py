@@ -37,6 +37,7 @@ from auditor.ledger.statements import (
     verify_envelope,
     verify_statement,
 )
+from auditor.ledger.statements.predicates import data_manifest
 from auditor.ledger.statements.statement import digest_set
 
 ROWS = "blake3:" + "1f" * 32
@@ -223,6 +224,21 @@ def test_a_run_without_statements_has_no_fault(sealed_run: Callable[..., Path]) 
     assert check_statements(path, RunRecord.load(path)) == ()
 
 
+def test_the_manifest_of_a_hundred_thousand_files_can_be_read_again(key: SigningKey) -> None:
+    files = [{"name": f"{at}.png", "digest": "blake3:" + "00" * 32} for at in range(100_000)]
+    statement = data_manifest(
+        run="r",
+        registration="sha256:" + "00" * 32,
+        tables={
+            name: TABLES["test"] | {"files": listed}
+            for name, listed in (("few", files[:2]), ("many", files))
+        },
+    )
+    read = verify_statement(sign_statement(statement, key), key.verifying_key)
+    assert read.predicate["tables"]["few"]["files"] == files[:2]
+    assert read.predicate["tables"]["many"]["files"] == {"count": 100_000}
+
+
 def put(document: dict[str, Any], place: str, value: Any) -> None:
     *path, last = place.split(".")
     holder: Any = document
@@ -387,9 +403,7 @@ def test_signatures_by_others_are_ignored_and_one_wrong_one_by_this_key_refuses(
 
 
 @given(data=st.data())
-def test_an_envelope_with_any_byte_changed_is_refused(
-    key: SigningKey, data: st.DataObject
-) -> None:
+def test_an_envelope_with_any_byte_changed_is_refused(key: SigningKey, data: st.DataObject) -> None:
     envelope = sign_statement(STATEMENT, key)
     at = data.draw(st.integers(0, len(envelope) - 1))
     cut = data.draw(st.integers(0, 3))
@@ -413,9 +427,16 @@ JSON = st.recursive(
 )
 
 
-@given(predicate=st.dictionaries(st.sampled_from(
-    ["run", "runDetails", "buildDefinition", "status", "digest", "passedTests"]), JSON, min_size=1),
-    name=st.sampled_from(["verdict", "training-run", "test-result", "data-manifest"]))
+@given(
+    predicate=st.dictionaries(
+        st.sampled_from(
+            ["run", "runDetails", "buildDefinition", "status", "digest", "passedTests"]
+        ),
+        JSON,
+        min_size=1,
+    ),
+    name=st.sampled_from(["verdict", "training-run", "test-result", "data-manifest"]),
+)
 def test_no_unsigned_predicate_breaks_the_check(
     unsigned_run: Path, predicate: dict[str, Any], name: str
 ) -> None:  # fmt: skip

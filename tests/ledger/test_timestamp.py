@@ -162,18 +162,21 @@ def test_a_stamp_cannot_be_moved_to_another_time(authority: Authority) -> None:
         read_timestamp(moved, DIGEST, roots=[authority.root])
 
 
+@pytest.fixture(scope="module")
+def response(authority: Authority) -> bytes:
+    return authority.stamp(DIGEST)
+
+
 @given(data=st.data())
 def test_a_stamp_with_any_bytes_changed_is_refused_or_says_the_same(
-    authority: Authority, data: st.DataObject
+    authority: Authority, response: bytes, data: st.DataObject
 ) -> None:
-    response = authority.stamp(DIGEST)
     at = data.draw(st.integers(0, len(response) - 1))
     cut = data.draw(st.integers(0, 3))
     changed = response[:at] + data.draw(st.binary(max_size=3)) + response[at + cut :]
     try:
         stamp = read_timestamp(changed, DIGEST, roots=[authority.root])
-    except InputError as error:
-        assert "\n" not in str(error)
+    except InputError:
         return
     assert (stamp.time, stamp.verified) == ("2026-11-01T12:00:05Z", True)
 
