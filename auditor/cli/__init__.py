@@ -7,6 +7,8 @@ nothing to judge, 1 fail or error, 2 wrong usage or input, 3 inconclusive or not
 from __future__ import annotations
 
 import sys
+import warnings
+from typing import Any
 
 import typer
 
@@ -61,6 +63,7 @@ app.add_typer(keys.app, name="keys")
 
 def main() -> None:
     """Run the command line; every error that a user can cause is one line and exit code 2."""
+    warnings.showwarning = _show_warning
     try:
         app()
     except InputError as error:
@@ -72,6 +75,17 @@ def main() -> None:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         _fail(f"{place}{error.strerror or error}", 2)
+
+
+_show_other_warning = warnings.showwarning
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *args: Any, **more: Any) -> None:
+    """Print our own warnings as one line, without the line of code that gave them."""
+    if category.__module__.partition(".")[0] == "auditor":
+        typer.echo(f"auditor: warning: {one_line(str(message))}", err=True)
+    else:
+        _show_other_warning(message, category, *args, **more)
 
 
 def _fail(message: str, code: int) -> None:
