@@ -56,7 +56,7 @@ class Code(Value):
 
     digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
     method: Annotated[str, Field(max_length=100)]
-    captured: dict[_Column, Annotated[str, Field(max_length=200)]] = {}
+    captured: dict[_Column, Annotated[str, Field(max_length=200)]] = Field({})
 
 
 class GroupRows(Value):
@@ -77,9 +77,9 @@ class How(Value):
     name: _Name
     kind: Literal["transform", "split", "load"] = "transform"
     code: Code | None = None
-    parameters: dict[_Column, Any] = {}
+    parameters: dict[_Column, Any] = Field({})
     seed: Annotated[int, Field(ge=-(1 << 53), le=1 << 53)] | None = None
-    groups: dict[_Column, Annotated[tuple[GroupRows, ...], Field(max_length=_MOST_PARTS)]] = {}
+    groups: dict[_Column, Annotated[tuple[GroupRows, ...], Field(max_length=_MOST_PARTS)]] = Field({})
     columns_added: _Columns = ()
     columns_removed: _Columns = ()
     error: Annotated[str, Field(max_length=200)] | None = None
