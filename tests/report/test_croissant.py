@@ -55,7 +55,7 @@ def rendered(record: RunRecord) -> Any:
 
 
 def test_tables_sources_and_steps_of_the_ledger_are_described(
-    start_run: StartRun, tmp_path: Path
+    start_run: StartRun, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     record = recorded(
         start_run, ("sources", sources_body([SOURCE])), ("derivation", STEP.to_json()),
@@ -73,7 +73,7 @@ def test_tables_sources_and_steps_of_the_ledger_are_described(
     assert read_croissant(document, where="report").sources == (SOURCE,)
     mlc = pytest.importorskip("mlcroissant")
     (tmp_path / "report.json").write_text(json.dumps(document))
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    caplog.set_level(logging.ERROR, logger="absl")
     assert not mlc.Dataset(tmp_path / "report.json").metadata.ctx.issues.errors
 
 

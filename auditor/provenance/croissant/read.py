@@ -49,7 +49,7 @@ def read_croissant(data: bytes | Mapping[str, Any], *, where: str) -> Croissant:
         raise fail("the data set has no name", "name: a text")
     _check_words(node, fail)
     files = {item["@id"]: _file(item, node, fail) for item in _objects(node, "distribution", fail)}
-    tables = [item for item in _objects(node, "recordSet", fail)]
+    tables = list(_objects(node, "recordSet", fail))
     _check_references(node, tables, fail)
     licences = [licence_from_text(text) for text in texts_of(node.get("license"))]
     licence = None if not licences or None in licences else _joined(licences)

@@ -94,7 +94,8 @@ def _record_sets(dataset: Croissant, ids: Mapping[File, str]) -> Iterator[dict[s
         source = ids[held[0]] if held else None
         parts = ["" if table.rows is None else f"{table.rows:,} rows."]
         if len(held) > 1:
-            parts.append(f"In {len(held)} files of the same columns: {', '.join(file.name for file in held)}.")
+            every = ", ".join(file.name for file in held)
+            parts.append(f"In {len(held)} files of the same columns: {every}.")
         if table.digest is not None:
             parts.append(f"Digest of the rows: {table.digest}.")
         if source is None:

@@ -98,5 +98,6 @@ def _plain(fields: Fields, name: str) -> str | None:
 
 
 FORMATS.add(
-    "croissant", Format(".jsonld", "for machines: the data sets, as Croissant 1.1", render_croissant)
+    "croissant",
+    Format(".jsonld", "for machines: the data sets, as Croissant 1.1", render_croissant),
 )
