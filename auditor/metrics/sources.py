@@ -19,7 +19,7 @@ _NAMED = 5
 def source_columns(criteria: Sequence[str]) -> tuple[str, ...]:
     """Return the columns: all records, and for each criterion yes, no and unknown."""
     return (
-        "all",
+        "records",
         *(f"{name}:{answer}" for name in criteria for answer in ("yes", "no", "unknown")),
     )
 

@@ -80,7 +80,7 @@ class How(Value):
     parameters: dict[_Column, Any] = Field(default={})
     seed: Annotated[int, Field(ge=-(1 << 53), le=1 << 53)] | None = None
     groups: dict[_Column, Annotated[tuple[GroupRows, ...], Field(max_length=_MOST_PARTS)]] = Field(
-        {}
+        default={}
     )
     columns_added: _Columns = ()
     columns_removed: _Columns = ()
