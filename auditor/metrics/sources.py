@@ -17,8 +17,11 @@ _NAMED = 5
 
 
 def source_columns(criteria: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns of the statistic: all, and for each criterion yes, no and unknown."""
-    return ("all", *(f"{name}:{answer}" for name in criteria for answer in ("yes", "no", "unknown")))
+    """Return the columns: all records, and for each criterion yes, no and unknown."""
+    return (
+        "records",
+        *(f"{name}:{answer}" for name in criteria for answer in ("yes", "no", "unknown")),
+    )
 
 
 def _reader(criterion: str, counted: Literal["yes", "no"]) -> SampleReader:

@@ -43,7 +43,7 @@ def _code_of(function: Callable[..., Any], depth: int) -> Code:
         function = function.func
     plain: Any = function
     if not isinstance(plain, (FunctionType, MethodType)) and not inspect.isbuiltin(plain):
-        plain = getattr(type(plain), "__call__", plain)
+        plain = vars(type(plain)).get("__call__", plain)  # an object that is called
     plain = inspect.unwrap(plain.__func__ if isinstance(plain, MethodType) else plain)
     if not isinstance(plain, FunctionType):
         return Code(method=_UNREADABLE, captured=captured)

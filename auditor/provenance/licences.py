@@ -134,7 +134,9 @@ class _Reader:
         return self.tokens[self.position] if self.position < len(self.tokens) else None
 
 
-def check_allowed(licences: Sequence[str], uses: Sequence[str], *, where: str | None = None) -> None:
+def check_allowed(
+    licences: Sequence[str], uses: Sequence[str], *, where: str | None = None
+) -> None:
     """Check what a policy allows: ids or groups of licences, and uses; raises InputError."""
     for use in uses:
         if use not in USES:

@@ -56,7 +56,7 @@ class Code(Value):
 
     digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
     method: Annotated[str, Field(max_length=100)]
-    captured: dict[_Column, Annotated[str, Field(max_length=200)]] = {}
+    captured: dict[_Column, Annotated[str, Field(max_length=200)]] = Field(default={})
 
 
 class GroupRows(Value):
@@ -77,9 +77,11 @@ class How(Value):
     name: _Name
     kind: Literal["transform", "split", "load"] = "transform"
     code: Code | None = None
-    parameters: dict[_Column, Any] = {}
+    parameters: dict[_Column, Any] = Field(default={})
     seed: Annotated[int, Field(ge=-(1 << 53), le=1 << 53)] | None = None
-    groups: dict[_Column, Annotated[tuple[GroupRows, ...], Field(max_length=_MOST_PARTS)]] = {}
+    groups: dict[_Column, Annotated[tuple[GroupRows, ...], Field(max_length=_MOST_PARTS)]] = Field(
+        default={}
+    )
     columns_added: _Columns = ()
     columns_removed: _Columns = ()
     error: Annotated[str, Field(max_length=200)] | None = None
@@ -173,9 +175,7 @@ class Lineage(Value):
         new = tuple(item for item in data if item.id not in self.data)
         return self._with(sources=(*self.sources, *dict.fromkeys(new)))
 
-    def derive(
-        self, output: Data | Sequence[Data], inputs: Sequence[Data | str], how: How
-    ) -> Self:
+    def derive(self, output: Data | Sequence[Data], inputs: Sequence[Data | str], how: How) -> Self:
         """Return the lineage with one more step.
 
         ``inputs`` are data or their ids. A step that is there already is not added again. Raises

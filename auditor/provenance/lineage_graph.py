@@ -237,7 +237,7 @@ def _box(node: _Node, x: float, y: float) -> str:
         f'<g class="{node.css}"><title>{_text(node.whole)}</title>'
         f'<rect x="{_n(x - _WIDTH / 2)}" y="{_n(y)}" width="{_n(_WIDTH)}" height="{_n(_HEIGHT)}" '
         f'rx="{_RADIUS[node.css]}" fill-opacity="{fill}" stroke="currentColor"'
-        f'{_DASH.get(node.css, "")}/>'
+        f"{_DASH.get(node.css, '')}/>"
         f'<text x="{_n(x)}" y="{_n(y + 19)}" text-anchor="middle" font-weight="600">'
         f"{escape(_cut(_visible(node.title)))}</text>"
         f'<text x="{_n(x)}" y="{_n(y + 34)}" text-anchor="middle" font-size="11" '

@@ -222,9 +222,7 @@ def _data(tables: Sequence[tuple[str, Any]], digest: TableDigest) -> tuple[Data,
     found: dict[str, Data] = {}
     for name, table in tables:
         identifier = digest(table)
-        found.setdefault(
-            identifier, Data(id=identifier, name=name[:200], rows=int(table.shape[0]))
-        )
+        found.setdefault(identifier, Data(id=identifier, name=name[:200], rows=int(table.shape[0])))
     return tuple(found.values())
 
 

@@ -70,8 +70,8 @@ class Period(Value):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    start: str | None = Field(None, alias="from")
-    end: str | None = Field(None, alias="to")
+    start: str | None = Field(default=None, alias="from")
+    end: str | None = Field(default=None, alias="to")
 
     @field_validator("start", "end", mode="before")
     @classmethod

@@ -62,7 +62,8 @@ def test_shares_worked_by_hand(measured: Any, pick: Any) -> None:
 def test_unknown_is_not_evaluated_and_names_its_sources(measured: Any, pick: Any) -> None:
     findings = measured(OPEN, SILENT, licences=("permissive",))
     for metric in ("compatible_licence_rate", "incompatible_licence_rate", "legal_basis_rate",
-                   "synthetic_rate", "opt_outs_honoured_rate", "declared_personal_data_rate"):  # fmt: skip
+                   "synthetic_rate", "opt_outs_honoured_rate",
+                   "declared_personal_data_rate"):  # fmt: skip
         finding = pick(findings, f"{metric}[rows]")
         assert finding.status == "not-evaluated"
         assert finding.reason == "unknown for 1,000 of 1,900 rows: silent"

@@ -92,8 +92,12 @@ def test_unknown_follows_kleenes_tables() -> None:
     for left, right in product(word, word):
         both = allowed(f"{word[left]} AND {word[right]}", uses=["commercial"])
         either = allowed(f"{word[left]} OR {word[right]}", uses=["commercial"])
-        assert both is (False if False in (left, right) else None if None in (left, right) else True)
-        assert either is (True if True in (left, right) else None if None in (left, right) else False)
+        assert both is (
+            False if False in (left, right) else None if None in (left, right) else True
+        )
+        assert either is (
+            True if True in (left, right) else None if None in (left, right) else False
+        )
 
 
 def test_the_branch_chosen_satisfies_licences_and_uses_together() -> None:

@@ -135,7 +135,13 @@ def test_no_text_leaves_its_box_in_a_browser(tmp_path) -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("there is no browser")
-    names = ["W" * 60, "i" * 90, "a sentence of ordinary words that goes on and on", "M" * 21, "合" * 40]
+    names = [
+        "W" * 60,
+        "i" * 90,
+        "a sentence of ordinary words that goes on and on",
+        "M" * 21,
+        "合" * 40,
+    ]
     lineage = Lineage(sources=tuple(Data(id=n, name=n, kind="source", rows=1) for n in names))
     page = tmp_path / "page.html"
     script = (
@@ -143,7 +149,9 @@ def test_no_text_leaves_its_box_in_a_browser(tmp_path) -> None:
         ".getBBox(); for (const t of g.querySelectorAll('text')) { const b = t.getBBox();"
         "document.title += b.x >= r.x && b.x + b.width <= r.x + r.width ? ' in' : ' OUT'; } }"
     )
-    page.write_text(f"<meta charset=utf-8><title></title>{lineage_svg(lineage)}<script>{script}</script>")
+    page.write_text(
+        f"<meta charset=utf-8><title></title>{lineage_svg(lineage)}<script>{script}</script>"
+    )
     shown = subprocess.run(
         [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", page.as_uri()],
         capture_output=True, text=True, timeout=120, check=True,
