@@ -7,7 +7,7 @@ that the same run folder gives the same report, byte for byte.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from auditor.errors import RunError
@@ -118,6 +118,7 @@ class ReportView:
     findings: tuple[Finding, ...]
     verdict: Verdict | None
     remarks: tuple[str, ...] = ()
+    record: RunRecord | None = field(default=None, repr=False, compare=False)
 
     def topic(self, *names: str) -> tuple[Block, ...]:
         """Return the blocks whose checks belong to these namespaces."""
@@ -212,6 +213,7 @@ def make_view(record: RunRecord) -> ReportView:
         findings=findings,
         verdict=verdict,
         remarks=make_remarks(record, findings, verdict, policy_text),
+        record=record,
     )
 
 

@@ -16,7 +16,8 @@ IDS = (
     "bias.group-metrics", "bias.label-disagreement", "bias.proxies", "bias.ranking",
     "bias.regression", "bias.representation", "bias.soft-membership", "bias.subgroups",
     "bias.training-loss", "bias.unknown-attributes", "explainability.attributions",
-    "provenance.duplicates", "provenance.missing-values", "provenance.overlap",
+    "provenance.dropped-rows", "provenance.duplicates", "provenance.missing-values",
+    "provenance.overlap", "provenance.sources",
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from auditor.checks.check import Check, Evidence, NotMeasurable, register
+from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
 from auditor.evidence import Finding, Stage
 from auditor.metrics import disaggregate
@@ -33,7 +33,7 @@ class DroppedRows(Check):
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Put rows before and after each step beside each other, by slice."""
         if subject.lineage is None or not subject.lineage.derivations:
-            raise NotMeasurable("no preparation of the data was recorded")
+            raise NotApplicable("no preparation of the data was recorded")
         names: dict[str, int] = {}
         statistics: list[Statistic] = []
         for step in subject.lineage.derivations:

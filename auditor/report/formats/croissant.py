@@ -21,7 +21,7 @@ __all__ = ["recorded_dataset", "render_croissant"]
 
 def render_croissant(view: ReportView) -> bytes:
     """Return the data of a run as canonical JSON-LD and a newline."""
-    record: RunRecord | None = getattr(view, "record", None)
+    record = view.record
     if record is None:
         raise InputError("this view of a run does not hold its ledger", where="croissant")
     return canonical_json(write_croissant(recorded_dataset(record))) + b"\n"
