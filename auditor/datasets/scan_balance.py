@@ -17,9 +17,7 @@ from auditor.stats import MOST_CLASSES, Groups, SliceTable
 __all__ = ["scan_balance"]
 
 
-def scan_balance(
-    tables: Mapping[str, Table], groups: Groups, roles: Roles
-) -> list[SliceTable]:
+def scan_balance(tables: Mapping[str, Table], groups: Groups, roles: Roles) -> list[SliceTable]:
     """Count the records of each split by slice and class; the classes are those of all splits.
 
     The columns are ``records``, ``unlabelled`` and one for each class, without its name. Where

@@ -72,9 +72,7 @@ def test_class_shares_are_those_of_pandas(
             1 / (p**2).sum()
         )
     joint = adult.groupby(["sex", "race"]).size()
-    (found,) = [
-        f for f in findings if f.metric == "group_imbalance" and f.over == ("sex", "race")
-    ]
+    (found,) = [f for f in findings if f.metric == "group_imbalance" and f.over == ("sex", "race")]
     assert found.value == joint.max() / joint.min()
 
 

@@ -100,9 +100,7 @@ def test_arrays_that_do_not_fit_are_refused(labels: Any, p: Any, message: str) -
         class_thresholds(np.array(labels), np.array(p, np.float64))
 
 
-@given(
-    st.lists(st.integers(0, 9), min_size=1, max_size=60), st.integers(2, 6), st.integers(0, 99)
-)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=60), st.integers(2, 6), st.integers(0, 99))
 def test_no_entity_lies_in_two_folds_and_folds_are_even(
     entity: list[int], folds: int, seed: int
 ) -> None:
