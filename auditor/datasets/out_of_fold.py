@@ -23,7 +23,8 @@ def assign_folds(y: Codes, *, folds: int, seed: int, entity: Codes | None = None
 
     >>> assign_folds(np.array([0, 1, 0, 1]), folds=2, seed=0).reshape(2, 2).sum(axis=0).tolist()
     [1, 1]
-    >>> assign_folds(np.array([0, 1, 0, 1]), folds=2, seed=0, entity=np.array([5, 5, 5, 7])).tolist()
+    >>> entity = np.array([5, 5, 5, 7])
+    >>> assign_folds(np.array([0, 1, 0, 1]), folds=2, seed=0, entity=entity).tolist()
     [0, 0, 0, 1]
     """
     random = np.random.default_rng([seed, 4])

@@ -16,7 +16,7 @@ from auditor.datasets.table import Table
 from auditor.metrics.drift import DRIFT, DRIFT_COLUMNS, DRIFT_GROUPS
 from auditor.stats import Groups, SliceTable
 
-__all__ = ["Pair", "drift_counts", "draw_pairs", "pair_of", "scan_absent", "scan_group_shares"]
+__all__ = ["Pair", "draw_pairs", "drift_counts", "pair_of", "scan_absent", "scan_group_shares"]
 
 _EVERYBODY = Groups.declare(())
 _MOST_POSITIONS = 512
@@ -194,7 +194,7 @@ def _rank_places(train: Numbers, later: Numbers) -> tuple[Codes, Codes, int, boo
 
 
 def _steps(train: Numbers, later: Numbers) -> tuple[Codes, Codes, float] | None:
-    """Return the nearest of 1,025 even steps of each number, and the step in standard deviations."""
+    """Return the nearest even step of each number, and the step in standard deviations."""
     finite = [side[np.isfinite(side)] for side in (train, later)]
     if min(side.size for side in finite) < 2:
         return None

@@ -71,8 +71,9 @@ def _groups(measure: Measure) -> Callable[[Mapping[Slice, Row]], Sample]:
 
 
 def _register(
-    identifier: str, title: str, measure: Measure, *, classes: bool, formula: str, high: float | None,
-    low: float = 0.0, better: str, source: str = "counted over the whole table",
+    identifier: str, title: str, measure: Measure, *, classes: bool, formula: str,
+    high: float | None, low: float = 0.0, better: str,
+    source: str = "counted over the whole table",
 ) -> str:  # fmt: skip
     return add_metric(
         Metric(

@@ -1,4 +1,4 @@
-"""What the values of a column are like: how many differ, and how well one alone tells the target."""
+"""What the values of a column are like, and how well one column alone tells the target."""
 
 from __future__ import annotations
 

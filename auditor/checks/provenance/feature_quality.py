@@ -9,7 +9,7 @@ from pydantic import Field
 
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.evidence import Finding, Stage
+from auditor.evidence import Finding, Slice, Stage
 from auditor.metrics import Absent, disaggregate, slice_samples, with_parameter
 from auditor.metrics.feature_quality import (
     COLUMN_VALUES,
@@ -87,8 +87,7 @@ class FeatureQuality(Check):
                 counts = scan_features(
                     table, roles, names, classes, most=self.most_rows, seed=options.seed
                 )
-        samples = [sample for item in counts
-                   for sample in slice_samples("feature_auc", item, ()).samples.values()]  # fmt: skip
+        samples = [slice_samples("feature_auc", item, ()).samples[Slice()] for item in counts]
         measured = [sample.value for sample in samples if not isinstance(sample, Absent)]
         leaking = SliceTable.zero(
             LEAKING, Groups.declare(()), ("features", "above"),
