@@ -34,6 +34,7 @@ def domain_counts(pairs: Sequence[Pair], *, split: str, most: int, seed: int) ->
         context["reason"] = "too few records" if used else "no column in common repeats its values"
     counts = SliceTable.zero(DOMAIN, _EVERYBODY, ("records", *names), context=context)
     if context["reason"]:
+        counts.values[0, 0] = sum(p.train.size + p.later.size for p in pairs[:1])
         return counts
     random = np.random.default_rng([seed, 6])
     x = np.concatenate(

@@ -44,7 +44,7 @@ class Pair:
 
 
 def draw_pairs(
-    train: Table, later: Table, roles: Roles, columns: Sequence[str], *, most: int, seed: int
+    train: Table, later: Table, columns: Sequence[str], *, most: int, seed: int
 ) -> list[Pair]:
     """Return columns of up to ``most`` rows drawn from each of two tables.
 
@@ -54,7 +54,7 @@ def draw_pairs(
     as_numbers = {c: all(_number_type(t, c) for t in (train, later)) for c in columns}
     sides = [
         draw_rows(
-            table, _EVERYBODY, roles,
+            table, _EVERYBODY, Roles(),
             {f"f{i}": table.number(c) if as_numbers[c] else table.text(c)
              for i, c in enumerate(columns)},
             most=most, seed=seed,
@@ -159,7 +159,10 @@ def scan_group_shares(train: Table, later: Table, roles: Roles, *, split: str) -
         groups = declare_groups([train, later], roles.sensitive, bins=roles.bins, intersections=1)
     counts = SliceTable.zero(DRIFT_GROUPS, groups, ("train", "later"),
                              context={"split": split, "reason": reason})  # fmt: skip
-    for position, table in enumerate(() if lacks else (train, later)):
+    if lacks:
+        counts.values[0] = train.rows, later.rows
+        return counts
+    for position, table in enumerate((train, later)):
         found = grouped(table, groups, roles, {})
         np.add.at(counts.values[:, position], found.slices, found.counts)
     return counts

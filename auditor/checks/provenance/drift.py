@@ -89,7 +89,7 @@ class Drift(Check):
 
         roles, options = subject.roles, subject.options
         columns = self._shared(train, later, split, subject)
-        pairs = draw_pairs(train, later, roles, columns, most=self.most_rows, seed=options.seed)
+        pairs = draw_pairs(train, later, columns, most=self.most_rows, seed=options.seed)
         counts = [drift_counts(pair, split=split) for pair in pairs]
         counts.append(scan_absent(train, later, roles, split=split))
         if self.together:
