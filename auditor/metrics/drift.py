@@ -46,6 +46,7 @@ _HEAD = 8
 _LEAST_REPEATS = 2
 _TAIL = 10
 _START = 0.98
+_FEW_LEVELS = 64
 
 
 def _ranks(row: Row) -> tuple[Array, Array]:
@@ -127,7 +128,8 @@ def two_sample_variation(one: Array, other: Array) -> tuple[float, Array]:
 
     By the triangle inequality |TV(p̂, q̂) − TV(p, q)| is at most ½ Σ |(p̂ − p) − (q̂ − q)|, whose
     limit is that of independent multinomial errors √p z − p Σ √p z over √n of each sample. The
-    replicates come from fixed tables. A level without a record has the noise of half a record.
+    replicates come from fixed tables. Against small samples half a record is added to each level
+    for its noise, the variance is over n − 1, and (1/n + 1/m) / 4 is added, as counts are whole.
 
     >>> round(two_sample_variation(np.array([30.0, 70.0]), np.array([50.0, 50.0]))[0], 6)
     0.2
@@ -136,17 +138,20 @@ def two_sample_variation(one: Array, other: Array) -> tuple[float, Array]:
     used = one + other > 0
     parts: list[Array] = []
     for side, counts in enumerate((one, other)):
-        smooth = np.maximum(counts[used], 0.5)
+        smooth = counts[used] + 0.5
         smooth = smooth / smooth.sum()
         root = np.sqrt(smooth) * _normals(side, smooth.size)
-        parts.append((root - smooth * root.sum(axis=1, keepdims=True)) / math.sqrt(counts.sum()))
-    noise = np.abs(parts[0] - parts[1]).sum(axis=1) / 2
+        parts.append(
+            (root - smooth * root.sum(axis=1, keepdims=True)) / math.sqrt(max(counts.sum() - 1, 1))
+        )
+    noise = np.abs(parts[0] - parts[1]).sum(axis=1) / 2 + (1 / one.sum() + 1 / other.sum()) / 4
     return min(float(np.abs(p - q).sum() / 2), 1.0), np.sort(noise)
 
 
 @lru_cache(maxsize=8)
 def _normals(side: int, size: int) -> Array:
-    return np.random.default_rng([20260103, side]).standard_normal((REPLICATES, size))
+    replicates = REPLICATES if size > _FEW_LEVELS else 4 * REPLICATES
+    return np.random.default_rng([20260103, side]).standard_normal((replicates, size))
 
 
 def _psi(row: Row) -> Sample:

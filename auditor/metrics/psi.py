@@ -78,7 +78,8 @@ def _bins(expected: Array, actual: Array, *, ordered: bool) -> tuple[Array, Arra
         place = np.where(rare, 0, np.cumsum(~rare))
         place = np.unique(place, return_inverse=True)[1]
     size = int(place.max()) + 1
-    return np.bincount(place, expected, minlength=size), np.bincount(place, actual, minlength=size)
+    p, q = (np.bincount(place, side, minlength=size) for side in (expected, actual))
+    return p.astype(np.float64), q.astype(np.float64)
 
 
 def _noncentrality(statistic: float, df: int, confidence: float) -> tuple[float, float]:
