@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,10 +104,7 @@ def feature_auc(counts: Array, *, numbers: bool, exact: bool = True) -> Sample:
             parts = _coarse(inside, outside)
         area = halves_auc(*parts)
         if isinstance(area, Mean):
-            # Each half is scored by the other: of a weak feature the two areas rise and fall
-            # together, and their mean varies as much as one of them.
-            error = area.standard_error * math.sqrt(2)
-            areas.append(_Area(replace(area, standard_error=error), folds=False))
+            areas.append(_Area(area, folds=False))
         elif isinstance(area, Absent):
             reason = area.reason
     if not areas:

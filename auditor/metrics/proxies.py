@@ -60,7 +60,9 @@ def halves_auc(inside: Array, outside: Array) -> Sample:
 
     The score of a category is the share of the group among the records of the *other* half, with
     one record of the average share added, so that rare categories say little and none speaks for
-    itself. The AUC is the mean of the two halves, each with DeLong's variance.
+    itself. The AUC is the mean of the two halves, each with DeLong's variance. Each half is scored
+    by the other, so that of a weak feature the two areas rise and fall together: their mean is
+    taken to vary as much as one of them.
 
     >>> inside, outside = np.array([[9.0, 1.0], [9.0, 1.0]]), np.array([[1.0, 9.0], [1.0, 9.0]])
     >>> round(halves_auc(inside, outside).value, 6)
@@ -77,7 +79,7 @@ def halves_auc(inside: Array, outside: Array) -> Sample:
             return Absent("a half of the records has only one of the two sides")
         parts.append(area)
     a, b = parts
-    error = math.hypot(a.standard_error, b.standard_error) / 2
+    error = math.hypot(a.standard_error, b.standard_error) / math.sqrt(2)
     floor = (a.floor or 0.0) + (b.floor or 0.0)
     return Mean((a.value + b.value) / 2, error, a.n + b.n, "delong-two-halves", 0.0, 1.0,
                 floor=floor)  # fmt: skip

@@ -16,8 +16,9 @@ IDS = (
     "bias.group-metrics", "bias.label-disagreement", "bias.proxies", "bias.ranking",
     "bias.regression", "bias.representation", "bias.soft-membership", "bias.subgroups",
     "bias.training-loss", "bias.unknown-attributes", "explainability.attributions",
-    "provenance.dropped-rows", "provenance.duplicates", "provenance.missing-values",
-    "provenance.overlap", "provenance.sources",
+    "provenance.balance", "provenance.drift", "provenance.dropped-rows", "provenance.duplicates",
+    "provenance.feature-quality", "provenance.label-noise", "provenance.missing-values",
+    "provenance.outliers", "provenance.overlap", "provenance.sources",
 )  # fmt: skip
 
 

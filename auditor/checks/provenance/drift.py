@@ -56,7 +56,7 @@ class Drift(Check):
     )  # fmt: skip
 
     columns: tuple[str, ...] | None = None
-    together: bool = True
+    together: bool = False
     most_rows: Annotated[int, Field(ge=100)] = 100_000
     most_together: Annotated[int, Field(ge=100)] = 5_000
     most_columns: Annotated[int, Field(ge=1)] = 500
