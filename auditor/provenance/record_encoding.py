@@ -116,7 +116,7 @@ def _encode(column: pa.Array) -> tuple[list[tuple[Any, NDArray[Any]]], list[pa.A
 def _valid(column: pa.Array) -> NDArray[np.uint8]:
     if column.null_count == 0:
         return np.ones(len(column), np.uint8)
-    return np.asarray(column.is_valid()).view(np.uint8)
+    return column.is_valid().to_numpy(zero_copy_only=False).astype(np.uint8)
 
 
 def _encode_number(

@@ -231,7 +231,8 @@ class _Parser:
             found.append((token, self.kind()))
             token = self.next()
             if token in {",", "\n"}:
-                token = self.next()
+                while token in {",", "\n"}:
+                    token = self.next()
             elif token != end:
                 raise self.error("a comma expected")
         if token != end:

@@ -66,8 +66,8 @@ class RecordSet:
         for file in self._files:
             file.seek(0)
             held = np.frombuffer(file.read(), _ENTRY)
-            digests = held["digest"].view(np.uint8).reshape(-1, 32)
-            found.update(_bytes(counted(digests, held["count"])))
+            digests = np.ascontiguousarray(held["digest"]).view(np.uint8).reshape(-1, 32)
+            found.update(_bytes(counted(digests, np.ascontiguousarray(held["count"]))))
         return found.digest()
 
     def _merge(self) -> Entries:

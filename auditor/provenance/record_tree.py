@@ -96,6 +96,8 @@ def _node(left: bytes, right: bytes) -> bytes:
 class MerkleTree:
     """The tree of the leaf hashes so far: whole subtrees by their root, the rest as it came.
 
+    ``subtree``, a power of two, is the number of leaves that are hashed level by level at once.
+
     >>> leaf = np.zeros((1, 32), np.uint8)
     >>> tree = MerkleTree()
     >>> tree.add(leaf)
@@ -103,8 +105,9 @@ class MerkleTree:
     (1, True)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, subtree: int = _SUBTREE) -> None:
         self.size = 0
+        self._whole = subtree
         self._subtrees = 0
         self._peaks: list[bytes] = []
         self._waiting: list[Hashes] = []
@@ -115,12 +118,12 @@ class MerkleTree:
         self.size += len(leaves)
         self._rest += len(leaves)
         self._waiting.append(leaves)
-        if self._rest < _SUBTREE:
+        if self._rest < self._whole:
             return
         level = np.concatenate(self._waiting)
-        whole = len(level) // _SUBTREE * _SUBTREE
-        for start in range(0, whole, _SUBTREE):
-            self._complete(_root(level[start : start + _SUBTREE]))
+        whole = len(level) // self._whole * self._whole
+        for start in range(0, whole, self._whole):
+            self._complete(_root(level[start : start + self._whole]))
         self._waiting, self._rest = [level[whole:].copy()], len(level) - whole
 
     def _complete(self, root: bytes) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auditor.errors import InputError
-from auditor.evidence import Value
 from auditor.provenance.record_casts import cast_batch
 from auditor.provenance.record_encoding import encode_records
 from auditor.provenance.record_schema import declared_schema, logical_schema, schema_text
@@ -28,16 +28,16 @@ _ROWS = 1 << 18
 _BYTES = 64 << 20
 
 
-class RecordManifest(Value):
+@dataclass(frozen=True, slots=True)
+class RecordManifest:
     """What the records of a table were.
 
     Parameters
     ----------
     rows:
         The number of records.
-    schema_:
-        The declared schema, from which :func:`declared_schema` gives the same again; ``schema`` in
-        JSON.
+    schema:
+        The declared schema as text, from which :func:`declared_schema` gives the same again.
     ordered_root:
         ``sha256:<hex>``, the RFC 6962 root over the logical schema (leaf 0) and the canonical
         records in their order (leaves 1 to ``rows``).
@@ -49,7 +49,7 @@ class RecordManifest(Value):
     """
 
     rows: int
-    schema_text: str
+    schema: str
     ordered_root: str
     set_digest: str
     method: str = RECORD_METHOD
@@ -94,7 +94,7 @@ def record_manifest(
     >>> import pyarrow as pa
     >>> table = pa.table({"a": ["1", "2"]})
     >>> found = record_manifest(table.to_batches(), "a: int")
-    >>> found.rows, found.schema_text, found.ordered_root[:19]
+    >>> found.rows, found.schema, found.ordered_root[:19]
     (2, 'a: int64', 'sha256:')
     """
     declared = declared_schema(schema)
@@ -107,7 +107,7 @@ def record_manifest(
             found.add(digests)
         return RecordManifest(
             rows=tree.size - 1,
-            schema_text=schema_text(declared),
+            schema=schema_text(declared),
             ordered_root=f"sha256:{tree.root().hex()}",
             set_digest=f"sha256:{found.digest().hex()}",
         )
@@ -124,7 +124,7 @@ def verify_record(
     """
     if len(record) != 1:
         raise InputError(f"one record is asked for, not {len(record):,}")
-    (digest,) = record_digests([record], manifest.schema_text)
+    (digest,) = record_digests([record], manifest.schema)
     root = root_from_path(digest.tobytes(), index + 1, manifest.rows + 1, path)
     return f"sha256:{root.hex()}" == manifest.ordered_root
 
