@@ -201,8 +201,13 @@ def _forbidden(source: pa.DataType, target: pa.DataType) -> str:
 
 def _attempt(column: pa.Array, target: pa.DataType) -> pa.Array:
     import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.types as of
 
     def cast(part: pa.Array) -> pa.Array:
+        if of.is_string(part.type) and of.is_time(target):  # Arrow reads them in instants only
+            moments = pc.binary_join_element_wise("1970-01-01", part, "T").cast(pa.timestamp("ns"))
+            return moments.cast(pa.time64("ns")).cast(target)
         return part.cast(target)
 
     try:
