@@ -117,8 +117,9 @@ def _listing(top: Path) -> dict[str, tuple[int, int, int]]:
     """Return size, time of change and inode of every file by its name."""
     found: dict[str, tuple[int, int, int]] = {}
     odd: list[str] = []
+    prefix = os.path.join(top, "")
     for entry in _walk(top):
-        name = os.path.relpath(entry.path, top).replace(os.sep, "/")
+        name = entry.path.removeprefix(prefix).replace(os.sep, "/")
         mode = entry.stat(follow_symlinks=False)
         if not _is_text(name):
             odd.append(f"{ascii(name)} (no UTF-8)")

@@ -78,7 +78,6 @@ def sharded_digest(
         raise InputError(f"a shard of {shard:,} bytes", valid="one byte or more")
     block = max(1, _BLOCK // shard)
     digests: list[bytes] = []
-    done: list[tuple[str, bytes]] = []
     workers = threads or os.cpu_count() or 1
     with opened(path) as (descriptor, identity), ThreadPoolExecutor(workers) as pool:
         count = -(-identity.size // shard)
@@ -90,7 +89,6 @@ def sharded_digest(
                 kept = b"".join(_hashed(descriptor, identity, shard, expected, pool))
                 if cache:
                     cache.put(identity, method, kept)
-                done.append((method, kept))
             digests += [kept[at : at + 32] for at in range(0, len(kept), 32)]
     return ShardedDigest(
         name=_text(path, name), bytes=identity.size, shard=shard, shards=tuple(digests)
