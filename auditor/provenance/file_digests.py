@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,7 @@ _PIECE = 1 << 20
 _WORTH_KEEPING = 4 << 20
 
 
-def file_digest(
-    path: Path, *, method: str = FILE_METHOD, cache: DigestCache | None = None
-) -> str:
+def file_digest(path: Path, *, method: str = FILE_METHOD, cache: DigestCache | None = None) -> str:
     """Return ``<method>:<hex>`` of a file's bytes.
 
     ``method`` is ``blake3`` (on all cores), ``sha256``, or ``sha256-sharded-<bytes>``, which binds
@@ -56,7 +54,7 @@ def file_digest(
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[int, FileIdentity]]:
+def opened(path: Path) -> Generator[tuple[int, FileIdentity]]:
     """Open a regular file, and refuse it afterwards where it is no longer what it was."""
     try:
         # Without waiting: a pipe is opened only to be refused.

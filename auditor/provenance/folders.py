@@ -122,7 +122,7 @@ def _listing(top: Path) -> dict[str, tuple[int, int, int]]:
         name = entry.path.removeprefix(prefix).replace(os.sep, "/")
         mode = entry.stat(follow_symlinks=False)
         if not _is_text(name):
-            odd.append(f"{ascii(name)} (no UTF-8)")
+            odd.append(f"{name!a} (no UTF-8)")
         elif not stat.S_ISREG(mode.st_mode):
             odd.append(f"{name!r} ({_KINDS.get(stat.S_IFMT(mode.st_mode), 'no file')})")
         else:

@@ -111,10 +111,10 @@ def _batch(
 
     seen = dict.fromkeys(name for record in records for name in record)
     names = list(seen | dict.fromkeys(columns))
-    columns: list[pa.Array] = []
+    arrays: list[pa.Array] = []
     for name in names:
         try:
-            columns.append(pa.array([record.get(name) for record in records]))
+            arrays.append(pa.array([record.get(name) for record in records]))
         except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(
@@ -124,7 +124,7 @@ def _batch(
     if not names:  # objects without a key are records all the same
         raise InputError("objects without a key", where=f"{path}, from line {first:,} on")
     try:
-        return pa.RecordBatch.from_arrays(columns, names=names)
+        return pa.RecordBatch.from_arrays(arrays, names=names)
     except UnicodeEncodeError:
         raise InputError(
             "a key that is no Unicode text", where=f"{path}, from line {first:,} on"

@@ -92,14 +92,14 @@ def _cast(column: pa.Array, target: pa.DataType) -> pa.Array:
 def _plain(column: pa.Array) -> pa.Array:
     """Decode dictionaries and extensions and narrow containers, at every depth."""
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.types as of
+    from pyarrow.compute import call_function
 
     while isinstance(column, pa.ExtensionArray):
         column = column.storage
     kind = column.type
     if of.is_run_end_encoded(kind):
-        return _plain(pc.run_end_decode(column))
+        return _plain(call_function("run_end_decode", [column]))
     if of.is_dictionary(kind):
         return _plain(column.dictionary_decode())
     if of.is_map(kind) or (is_listlike(kind) and not of.is_list(kind)):
@@ -109,29 +109,27 @@ def _plain(column: pa.Array) -> pa.Array:
     if of.is_list(kind) or of.is_struct(kind) or of.is_timestamp(kind):
         return column
     plain = plain_type(kind, "a column")
-    if kind != plain and (of.is_large_string(kind) or of.is_large_binary(kind)):
-        if column.nbytes >= 2**31:
-            raise InputError("more than 2 GiB of text in one batch", valid="smaller batches")
+    large = of.is_large_string(kind) or of.is_large_binary(kind)
+    if large and column.nbytes >= 2**31:
+        raise InputError("more than 2 GiB of text in one batch", valid="smaller batches")
     return column if kind == plain else column.cast(plain)
 
 
 def _relisted(column: pa.Array) -> pa.Array:
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.types as of
+    from pyarrow.compute import call_function
 
     kind = column.type
     if of.is_map(kind):
-        entry = pa.struct([("key", kind.key_type), ("value", kind.item_type)])
-        raw = pa.ListArray.from_buffers(
-            pa.list_(entry), len(column), column.buffers()[:2], column.null_count, column.offset,
-            children=[pa.StructArray.from_arrays([column.keys, column.items], fields=list(entry))]
-            if column.offset == 0 else [],
-        ) if column.offset == 0 else None  # fmt: skip
-        if raw is None:  # a slice: take it out first, so that offsets begin at zero
-            return _relisted(column.take(pa.array(np.arange(len(column)))))
-        return raw
-    return _list_of(column, column.flatten(), pc.list_value_length(column))
+        if column.offset:  # its keys and values are those of the whole array
+            column = column.take(pa.array(np.arange(len(column))))
+        entries = pa.StructArray.from_arrays([column.keys, column.items], names=["key", "value"])
+        return pa.ListArray.from_buffers(
+            pa.list_(entries.type), len(column), column.buffers()[:2], column.null_count,
+            children=[entries],
+        )  # fmt: skip
+    return _list_of(column, column.flatten(), call_function("list_value_length", [column]))
 
 
 def _list_of(column: pa.Array, values: pa.Array, lengths: pa.Array) -> pa.Array:
@@ -146,10 +144,10 @@ def _list_of(column: pa.Array, values: pa.Array, lengths: pa.Array) -> pa.Array:
 
 
 def _cast_list(column: pa.Array, target: pa.DataType) -> pa.Array:
-    import pyarrow.compute as pc
+    from pyarrow.compute import call_function
 
     values = _cast(column.flatten(), target.value_type)
-    return _list_of(column, values, pc.list_value_length(column)).cast(target)
+    return _list_of(column, values, call_function("list_value_length", [column])).cast(target)
 
 
 def _cast_struct(column: pa.Array, target: pa.DataType) -> pa.Array:
@@ -201,13 +199,13 @@ def _forbidden(source: pa.DataType, target: pa.DataType) -> str:
 
 def _attempt(column: pa.Array, target: pa.DataType) -> pa.Array:
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.types as of
+    from pyarrow.compute import call_function
 
     def cast(part: pa.Array) -> pa.Array:
         if of.is_string(part.type) and of.is_time(target):  # Arrow reads them in instants only
-            moments = pc.binary_join_element_wise("1970-01-01", part, "T").cast(pa.timestamp("ns"))
-            return moments.cast(pa.time64("ns")).cast(target)
+            moments = call_function("binary_join_element_wise", ["1970-01-01", part, "T"])
+            return moments.cast(pa.timestamp("ns")).cast(pa.time64("ns")).cast(target)
         return part.cast(target)
 
     try:
@@ -236,8 +234,8 @@ def _failing(column: pa.Array, cast: Callable[[pa.Array], pa.Array]) -> int:
 def _changed(column: pa.Array, found: pa.Array) -> NDArray[np.bool_]:
     """Mark the values that are no longer the same after a cast that Arrow takes for safe."""
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.types as of
+    from pyarrow.compute import call_function
 
     source, target = column.type, found.type
     inexact = (
@@ -251,38 +249,40 @@ def _changed(column: pa.Array, found: pa.Array) -> NDArray[np.bool_]:
         back = found.cast(source)
     except pa.ArrowInvalid:
         back = found.cast(source, safe=False)
-    differs = pc.not_equal(back, column)
+    differs = call_function("not_equal", [back, column])
     if of.is_floating(source):  # NaN differs from itself, and becomes NaN
-        differs = pc.and_(differs, pc.invert(pc.and_(pc.is_nan(column), _nan(found))))
+        both = call_function("and", [call_function("is_nan", [column]), _nan(found)])
+        differs = call_function("and_not", [differs, both])
     return differs.fill_null(False).to_numpy(zero_copy_only=False)
 
 
 def _nan(found: pa.Array) -> pa.Array:
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.types as of
+    from pyarrow.compute import call_function
 
-    return pc.is_nan(found) if of.is_floating(found.type) else pa.array(np.zeros(len(found), bool))
+    if of.is_floating(found.type):
+        return call_function("is_nan", [found])
+    return pa.array(np.zeros(len(found), bool))
 
 
 def _whole(column: pa.Array) -> pa.Array:
     """Write whole numbers without their ``.0``, which a missing value brings into a text file."""
-    import pyarrow.compute as pc
+    from pyarrow.compute import ReplaceSubstringOptions, call_function
 
-    return pc.replace_substring_regex(column, r"^([+-]?[0-9]+)\.0*$", r"\1")
+    options = ReplaceSubstringOptions(r"^([+-]?[0-9]+)\.0*$", r"\1")
+    return call_function("replace_substring_regex", [column], options)
 
 
 def _invalid_utf8(column: pa.Array) -> NDArray[np.bool_]:
     import pyarrow as pa
 
-    try:
-        column.view(pa.binary()).cast(pa.string())
-    except pa.ArrowInvalid:
-        binary = column.view(pa.binary())
-        marked = np.zeros(len(column), bool)
-        marked[: _failing(binary, lambda part: part.cast(pa.string()))] = True
-        return marked
-    return np.zeros(len(column), bool)
+    def text(part: pa.Array) -> pa.Array:
+        return part.cast(pa.string())
+
+    marked = np.zeros(len(column), bool)
+    marked[: _failing(column.view(pa.binary()), text)] = True  # how many, not which
+    return marked
 
 
 def _refuse(column: pa.Array, marked: NDArray[np.bool_], reason: str) -> None:

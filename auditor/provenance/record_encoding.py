@@ -59,8 +59,6 @@ def encode_records(batch: pa.RecordBatch, prefix: bytes = b"") -> pa.Array:
     >>> [row.as_py().hex() for row in encode_records(batch)]
     ['0101010100000078', '00000100000000']
     """
-    import pyarrow as pa
-
     rows = len(batch)
     slots: list[tuple[Any, NDArray[Any]]] = []
     if prefix:
@@ -75,7 +73,7 @@ def encode_records(batch: pa.RecordBatch, prefix: bytes = b"") -> pa.Array:
 
 def _joined(slots: list[tuple[Any, NDArray[Any]]], tails: list[pa.Array], rows: int) -> pa.Array:
     import pyarrow as pa
-    import pyarrow.compute as pc
+    from pyarrow.compute import call_function
 
     layout = np.dtype([(f"s{index}", kind) for index, (kind, _) in enumerate(slots)])
     fixed = np.empty(rows, layout)
@@ -85,7 +83,9 @@ def _joined(slots: list[tuple[Any, NDArray[Any]]], tails: list[pa.Array], rows: 
     head = _binary(offsets, pa.py_buffer(fixed))
     if not tails:
         return head
-    return pc.binary_join_element_wise(head, *tails, pa.scalar(b"", pa.large_binary()))
+    return call_function(
+        "binary_join_element_wise", [head, *tails, pa.scalar(b"", pa.large_binary())]
+    )
 
 
 def _binary(offsets: NDArray[np.int64], data: pa.Buffer) -> pa.Array:
@@ -119,9 +119,7 @@ def _valid(column: pa.Array) -> NDArray[np.uint8]:
     return column.is_valid().to_numpy(zero_copy_only=False).astype(np.uint8)
 
 
-def _encode_number(
-    column: pa.Array, valid: NDArray[np.uint8]
-) -> list[tuple[Any, NDArray[Any]]]:
+def _encode_number(column: pa.Array, valid: NDArray[np.uint8]) -> list[tuple[Any, NDArray[Any]]]:
     import pyarrow as pa
     import pyarrow.types as of
 
@@ -172,21 +170,21 @@ def _encode_bytes(
     column: pa.Array, valid: NDArray[np.uint8]
 ) -> tuple[list[tuple[Any, NDArray[Any]]], list[pa.Array]]:
     import pyarrow as pa
-    import pyarrow.compute as pc
+    from pyarrow.compute import call_function
 
     tail = column.cast(pa.large_binary())
     if column.null_count:
         tail = tail.fill_null(b"")
-    return [("u1", valid), ("<u4", _filled(pc.binary_length(tail)))], [tail]
+    return [("u1", valid), ("<u4", _filled(call_function("binary_length", [tail])))], [tail]
 
 
 def _encode_list(
     column: pa.Array, valid: NDArray[np.uint8]
 ) -> tuple[list[tuple[Any, NDArray[Any]]], list[pa.Array]]:
     import pyarrow as pa
-    import pyarrow.compute as pc
+    from pyarrow.compute import call_function
 
-    lengths = _filled(pc.list_value_length(column)).astype(np.int64)
+    lengths = _filled(call_function("list_value_length", [column])).astype(np.int64)
     if len(lengths) and int(lengths.max()) >= 2**32:
         raise InputError("a list of more than 2^32 elements")
     values = column.flatten()  # leaves out what lies under a missing list

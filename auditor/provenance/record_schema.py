@@ -54,10 +54,10 @@ def declared_schema(source: str | Mapping[str, Any] | pa.Schema) -> pa.Schema:
 
     if isinstance(source, str):
         fields = _Parser(source).fields(end="")
-    elif isinstance(source, pa.Schema):
-        fields = [(f.name, plain_type(f.type, f.name)) for f in source]
-    else:
+    elif isinstance(source, Mapping):
         fields = [(name, _parsed(kind, name)) for name, kind in source.items()]
+    else:
+        fields = [(f.name, plain_type(f.type, f.name)) for f in source]
     _refuse_repeated([name for name, _ in fields], "the declared schema")
     if not fields:
         raise InputError("a declared schema without a column", valid='"age: int64, name: string"')

@@ -79,7 +79,8 @@ class RecordSet:
     def _spill(self, merged: Entries) -> None:
         if not self._files:
             self._files = [
-                self._open.enter_context(tempfile.TemporaryFile()) for _ in range(_BUCKETS)
+                self._open.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+                for _ in range(_BUCKETS)
             ]
         ends = np.searchsorted(merged[0][:, 0], np.arange(_BUCKETS + 1))
         for file, start, end in zip(self._files, ends[:-1], ends[1:], strict=True):
@@ -88,11 +89,11 @@ class RecordSet:
         self._parts, self._rows = [], 0
 
 
-def _bytes(entries: Entries) -> memoryview:
+def _bytes(entries: Entries) -> bytes:
     found = np.empty(len(entries[1]), _ENTRY)
     found["digest"] = entries[0].view("V32").ravel()
     found["count"] = entries[1]
-    return memoryview(found.view(np.uint8))
+    return found.tobytes()
 
 
 def counted(digests: NDArray[np.uint8], counts: NDArray[np.uint64]) -> Entries:

@@ -55,7 +55,8 @@ def arrow_batches_of(source: Any, *, columns: Sequence[str] = ()) -> Iterator[pa
     The fields of CSV are texts, empty unquoted ones missing: a declared schema says what they are.
     A Hugging Face ``Dataset`` is read through its Arrow table and its own order of rows (after
     ``select`` or ``shuffle``), an ``IterableDataset`` as it comes. A ``DatasetDict`` is several
-    sources, see :func:`splits_of`. ``columns`` are declared: a line of JSON may lack them. Raises :class:`InputError` for anything else.
+    sources, see :func:`splits_of`. ``columns`` are declared: a line of JSON may lack them. Raises
+    :class:`InputError` for anything else.
     """
     import pyarrow as pa
 
@@ -95,9 +96,7 @@ def source_manifest(
         raise InputError("a stream without a declared schema", valid="schema=, as it is read once")
     declared = declared_schema(source_schema(source) if schema is None else schema)
     where = str(source) if isinstance(source, (str, Path)) else "the records"
-    return record_manifest(
-        arrow_batches_of(source, columns=declared.names), declared, where=where
-    )
+    return record_manifest(arrow_batches_of(source, columns=declared.names), declared, where=where)
 
 
 def splits_of(source: Any) -> dict[str, Any]:

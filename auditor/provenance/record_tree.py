@@ -42,7 +42,13 @@ def sha256_each(data: pa.Array) -> Hashes:
         return np.frombuffer(digests, np.uint8).reshape(-1, 32)
     parts = [data.slice(start, _PARALLEL) for start in range(0, len(data), _PARALLEL)]
     table = pa.table({"d": pa.chunked_array(parts)})
-    found = _database(os.getpid()).cursor().from_arrow(table).project("sha256(d) as h").to_arrow_table()["h"]
+    found = (
+        _database(os.getpid())
+        .cursor()
+        .from_arrow(table)
+        .project("sha256(d) as h")
+        .to_arrow_table()["h"]
+    )
     return np.concatenate([_unhex(part) for part in found.chunks])
 
 

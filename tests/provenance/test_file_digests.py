@@ -225,9 +225,7 @@ def test_a_damaged_cache_never_gives_a_wrong_digest(
     damaged = [b"", b"no database", whole[:5_000], whole[: len(whole) // 2]]
     for _ in range(400):
         position, bit = draw.randrange(len(whole)), 1 << draw.randrange(8)
-        damaged.append(
-            whole[:position] + bytes([whole[position] ^ bit]) + whole[position + 1 :]
-        )
+        damaged.append(whole[:position] + bytes([whole[position] ^ bit]) + whole[position + 1 :])
     for content in damaged:
         cache.path.write_bytes(content)
         again = DigestCache(cache.path, clock=later)

@@ -36,10 +36,9 @@ def test_a_folder_is_bound_as_documented(tmp_path: Path) -> None:
     names = [".hidden", "a.txt", "a/b/é", "a/z.png", "b.PNG"]
     assert [entry.name for entry in found.entries] == names
     leaves = [
-        '{{"bytes":{},"digest":"sha256:{}","name":"{}"}}'.format(
-            len(FILES[name]), hashlib.sha256(FILES[name]).hexdigest(), name
-        ).encode()
-        for name in names
+        b'{"bytes":%d,"digest":"sha256:%s","name":"%s"}'
+        % (len(FILES[n]), hashlib.sha256(FILES[n]).hexdigest().encode(), n.encode())
+        for n in names
     ]
     assert found.root == f"sha256:{tree_root(leaves).hex()}"
     assert (found.files, found.bytes) == (5, 7)

@@ -39,14 +39,17 @@ def write(path: Path, data: bytes) -> Path:
 def test_any_bytes_are_records_or_refused_with_a_place(parts: list[bytes], name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = write(Path(folder) / name, b"\n".join(parts))
-        try:
-            rows = sum(len(batch) for batch in jsonl_batches(path, rows=2))
-        except InputError as error:
-            place = str(error.where).removeprefix(str(path))
-            assert place.startswith(":") or ", from line " in place
-        else:
-            kept = [line for part in parts for line in part.split(b"\n") if line.strip()]
-            assert rows == len(kept)
+        rows, place = outcome(path)
+    kept = [line for part in parts for line in part.split(b"\n") if line.strip()]
+    assert rows == len(kept) or place.startswith(":") or ", from line " in place
+
+
+def outcome(path: Path) -> tuple[int, str]:
+    """The number of records, or where it says that they are none."""
+    try:
+        return sum(len(batch) for batch in jsonl_batches(path, rows=2)), ""
+    except InputError as error:
+        return -1, str(error.where).removeprefix(str(path))
 
 
 @given(st.binary(max_size=60))
@@ -56,10 +59,8 @@ def test_a_damaged_archive_is_refused_or_read(data: bytes) -> None:
         path = Path(folder) / "f.jsonl.gz"
         for damaged in (data, whole[: len(data)], whole[:20] + data + whole[20 + len(data) :]):
             path.write_bytes(damaged)
-            try:
-                assert sum(len(b) for b in jsonl_batches(path)) in {0, 20}
-            except InputError as error:
-                assert str(path) in str(error)
+            rows, place = outcome(path)
+            assert rows in {0, 20} or place.startswith(":") or ", from line " in place
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import io
+import json
 import math
 import struct
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -136,8 +138,6 @@ def values(column: pa.ChunkedArray) -> list[Any]:
 
 
 def reference_rows(table: pa.Table) -> list[bytes]:
-    import json
-
     logical = json.loads(logical_schema(table.schema))
     columns = [values(column) for column in table.columns]
     rows: list[bytes] = []
@@ -179,9 +179,7 @@ def test_the_digests_are_those_of_the_documented_recipe(table: pa.Table) -> None
     assert found.rows == len(rows)
     assert found.ordered_root == "sha256:" + recursive_root([head, *rows]).hex()
     digests = [hashlib.sha256(b"\0" + row).digest() for row in rows]
-    entries = b"".join(
-        d + digests.count(d).to_bytes(8, "little") for d in sorted(set(digests))
-    )
+    entries = b"".join(d + digests.count(d).to_bytes(8, "little") for d in sorted(set(digests)))
     whole = hashlib.sha256(b"\0" + head).digest() + entries
     assert found.set_digest == "sha256:" + hashlib.sha256(whole).hexdigest()
 
@@ -192,7 +190,7 @@ def test_any_chunks_give_the_same_and_any_order_the_same_set(
 ) -> None:
     whole = manifest(table)
     ends = [0, *sorted(min(cut, len(table)) for cut in cuts), len(table)]
-    parts = [table.slice(a, b - a) for a, b in zip(ends, ends[1:], strict=False)]
+    parts = [table.slice(a, b - a) for a, b in pairwise(ends)]
     batches = [batch for part in parts for batch in part.to_batches()]
     assert record_manifest(batches, table.schema) == whole
     order = list(range(len(table)))
