@@ -22,8 +22,8 @@ __all__ = ["FILE_METHOD", "file_digest", "opened"]
 FILE_METHOD = "blake3"
 _METHODS = "blake3, sha256, sha256-sharded-<bytes of a shard>"
 _PIECE = 1 << 20
-# A smaller file is hashed in less time than it takes to look it up.
-_WORTH_KEEPING = 4 << 20
+# A smaller file is hashed in less time than it takes to look it up, or to share it out.
+_LARGE = 4 << 20
 
 
 def file_digest(path: Path, *, method: str = FILE_METHOD, cache: DigestCache | None = None) -> str:
@@ -42,7 +42,7 @@ def file_digest(path: Path, *, method: str = FILE_METHOD, cache: DigestCache | N
     if method not in {"blake3", "sha256"}:
         raise InputError(f"no digest method {method!r}", valid=_METHODS)
     with opened(path) as (descriptor, identity):
-        kept = cache if identity.size >= _WORTH_KEEPING else None
+        kept = cache if identity.size >= _LARGE else None
         digest = kept.get(identity, method) if kept else None
         if digest is None or len(digest) != 32:
             digest = _hashed(descriptor, identity, method)
@@ -73,7 +73,7 @@ def opened(path: Path) -> Generator[tuple[int, FileIdentity]]:
 
 
 def _hashed(descriptor: int, identity: FileIdentity, method: str) -> bytes:
-    found = _hasher(method)
+    found = _hasher(method, identity.size)
     piece = memoryview(bytearray(min(_PIECE, identity.size + 1)))
     with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
         while read := file.readinto(piece):
@@ -81,9 +81,9 @@ def _hashed(descriptor: int, identity: FileIdentity, method: str) -> bytes:
     return found.digest()
 
 
-def _hasher(method: str) -> Any:
+def _hasher(method: str, size: int) -> Any:
     if method == "sha256":
         return hashlib.sha256()
     from blake3 import blake3
 
-    return blake3(max_threads=blake3.AUTO)
+    return blake3(max_threads=blake3.AUTO if size >= _LARGE else 1)

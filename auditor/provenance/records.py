@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,12 +73,8 @@ def record_digests(
     :mod:`auditor.provenance.record_encoding`. Raises :class:`InputError` for what the schema
     cannot hold without loss.
     """
-    declared = declared_schema(schema)
-    first = 0
-    for batch in _even(batches):
-        cast = cast_batch(batch, declared, where=where, first=first)
-        first += len(batch)
-        yield sha256_each(encode_records(cast, b"\x00"))
+    for batch in _even(_cast(batches, declared_schema(schema), where)):
+        yield sha256_each(encode_records(batch, b"\x00"))
 
 
 def record_manifest(
@@ -101,15 +98,21 @@ def record_manifest(
     head = schema_leaf(declared)
     tree = MerkleTree()
     tree.add(np.frombuffer(head, np.uint8).reshape(1, 32))
-    with RecordSet(head) as found:
+    # The tree and the set take in one part while the next one is encoded and hashed.
+    with RecordSet(head) as found, ThreadPoolExecutor(2) as pool:
+        taken: list[Future[None]] = []
         for digests in record_digests(batches, declared, where=where):
-            tree.add(digests)
-            found.add(digests)
+            for earlier in taken:
+                earlier.result()
+            taken = [pool.submit(tree.add, digests), pool.submit(found.add, digests)]
+        for last in taken:
+            last.result()
+        root, whole = pool.submit(tree.root), pool.submit(found.digest)
         return RecordManifest(
             rows=tree.size - 1,
             schema=schema_text(declared),
-            ordered_root=f"sha256:{tree.root().hex()}",
-            set_digest=f"sha256:{found.digest().hex()}",
+            ordered_root=f"sha256:{root.result().hex()}",
+            set_digest=f"sha256:{whole.result().hex()}",
         )
 
 
@@ -129,22 +132,29 @@ def verify_record(
     return f"sha256:{root.hex()}" == manifest.ordered_root
 
 
-def _even(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the same rows in batches that are worth a query and fit into memory."""
-    held: list[pa.RecordBatch] = []
-    rows = size = 0
+def _cast(
+    batches: Iterable[pa.RecordBatch], schema: pa.Schema, where: str
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in parts that fit into memory, as the schema has them."""
+    first = 0
     for batch in batches:
-        if not len(batch):
-            continue
         step = max(1, min(_ROWS, _BYTES * len(batch) // max(1, batch.nbytes)))
         for start in range(0, len(batch), step):
             part = batch.slice(start, step)
-            if held and (rows + len(part) > _ROWS or size + part.nbytes > _BYTES
-                         or part.schema != held[0].schema):  # fmt: skip
-                yield _one(held)
-                held, rows, size = [], 0, 0
-            held.append(part)
-            rows, size = rows + len(part), size + part.nbytes
+            yield cast_batch(part, schema, where=where, first=first)
+            first += len(part)
+
+
+def _even(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the same rows in batches that are worth a query."""
+    held: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        if held and (rows + len(batch) > _ROWS or size + batch.nbytes > _BYTES):
+            yield _one(held)
+            held, rows, size = [], 0, 0
+        held.append(batch)
+        rows, size = rows + len(batch), size + batch.nbytes
     if held:
         yield _one(held)
 

@@ -20,8 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.errors import InputError
+from auditor.ledger.tree import tree_root
 from auditor.provenance.record_encoding import encode_records
 from auditor.provenance.record_schema import declared_schema, logical_schema
+from auditor.provenance.record_set import RecordSet
 from auditor.provenance.record_tree import inclusion_path
 from auditor.provenance.records import (
     record_digests,
@@ -338,3 +340,32 @@ def test_a_record_is_proved_in_and_no_other(rows: int) -> None:
 def test_one_record_is_asked_for() -> None:
     with pytest.raises(InputError, match="one record is asked for, not 3"):
         verify_record(manifest(BASE), BASE.to_batches()[0], 0, [])
+
+
+def test_batches_with_other_dictionaries_are_one_table() -> None:
+    words = ["x", "y", "z", "x"]
+    parts = [
+        pa.record_batch({"d": pa.array(words[i : i + 1]).dictionary_encode()}) for i in range(4)
+    ]
+    plain = pa.table({"d": words})
+    assert record_manifest(parts, "d: string") == manifest(plain)
+
+
+def test_a_loss_in_a_later_batch_is_placed_among_all_rows() -> None:
+    batches = [pa.record_batch({"a": ["1"] * 3}), pa.record_batch({"a": ["2", "x"]})]
+    with pytest.raises(InputError, match="in 1 of 2 rows from row 4 on"):
+        record_manifest(batches, "a: int")
+
+
+@pytest.mark.slow
+def test_many_records_have_the_digests_of_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through several subtrees, and through the files of the set."""
+    rows = 700_000
+    table = pa.table({"a": np.arange(rows) % 300_000, "b": pa.array(["x", None] * (rows // 2))})
+    whole = manifest(table)
+    monkeypatch.setattr("auditor.provenance.records._ROWS", 70_001)
+    monkeypatch.setattr(RecordSet.__init__, "__kwdefaults__",
+                        {"held": 100_000})  # fmt: skip
+    assert record_manifest(table.to_batches(max_chunksize=9_999), table.schema) == whole
+    reference = tree_root([logical_schema(table.schema), *reference_rows(table)])
+    assert whole.ordered_root == f"sha256:{reference.hex()}"
