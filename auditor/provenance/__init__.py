@@ -1,6 +1,12 @@
-"""Where data, code and weights come from: digests, equal rows, environment, checkpoints."""
+"""Where data, code and weights come from: digests, equal rows, environment, checkpoints.
+
+What data it was stands in manifests: of records (:func:`source_manifest`, over canonical Arrow
+rows, the same for the same records wherever they lie), of folders (:func:`folder_manifest`), and of
+files (:func:`file_manifest`, and :func:`sharded_digest` for large ones).
+"""
 
 from auditor.provenance.checkpoint import checkpoint_manifest
+from auditor.provenance.digest_cache import DigestCache, default_cache
 from auditor.provenance.digests import (
     FILE_METHOD,
     ROW_METHOD,
@@ -9,16 +15,58 @@ from auditor.provenance.digests import (
     rows_digest,
 )
 from auditor.provenance.environment import environment
+from auditor.provenance.folders import FolderManifest, folder_manifest
+from auditor.provenance.record_schema import declared_schema
+from auditor.provenance.record_sources import (
+    SourceRecord,
+    arrow_batches_of,
+    source_manifest,
+    source_record,
+    source_schema,
+    splits_of,
+)
+from auditor.provenance.record_tree import inclusion_path, root_from_path
+from auditor.provenance.records import (
+    RECORD_METHOD,
+    RecordManifest,
+    record_digests,
+    record_manifest,
+    schema_leaf,
+    verify_record,
+)
 from auditor.provenance.rows import repeated, seen_in
+from auditor.provenance.shards import ShardedDigest, sharded_digest, verify_shard
 
 __all__ = [
     "FILE_METHOD",
+    "RECORD_METHOD",
     "ROW_METHOD",
+    "DigestCache",
+    "FolderManifest",
+    "RecordManifest",
+    "ShardedDigest",
+    "SourceRecord",
+    "arrow_batches_of",
     "checkpoint_manifest",
+    "declared_schema",
+    "default_cache",
     "environment",
     "file_digest",
     "file_manifest",
+    "folder_manifest",
+    "inclusion_path",
+    "record_digests",
+    "record_manifest",
     "repeated",
+    "root_from_path",
     "rows_digest",
+    "schema_leaf",
     "seen_in",
+    "sharded_digest",
+    "source_manifest",
+    "source_record",
+    "source_schema",
+    "splits_of",
+    "verify_record",
+    "verify_shard",
 ]

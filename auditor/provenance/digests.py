@@ -9,29 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.errors import InputError
+from auditor.provenance.digest_cache import DigestCache
+from auditor.provenance.file_digests import FILE_METHOD, file_digest
 
 __all__ = ["FILE_METHOD", "ROW_METHOD", "file_digest", "file_manifest", "rows_digest"]
 
-FILE_METHOD = "blake3"
 ROW_METHOD = "blake3-of-sha256-rows"
 
 
-def file_digest(path: Path) -> str:
-    """Return ``blake3:<hex>`` of a file's bytes; raises :class:`InputError`."""
-    from blake3 import blake3
-
-    try:
-        return "blake3:" + blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest()
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"the file cannot be read: {reason}", where=str(path)) from None
-
-
-def file_manifest(files: Sequence[Path]) -> list[dict[str, Any]]:
+def file_manifest(
+    files: Sequence[Path], *, method: str = FILE_METHOD, cache: DigestCache | None = None
+) -> list[dict[str, Any]]:
     """Return name, size in bytes and digest of each file; names only, no folders of a machine."""
     return [
-        {"name": path.name, "bytes": path.stat().st_size, "digest": file_digest(path)}
+        {
+            "name": path.name,
+            "digest": file_digest(path, method=method, cache=cache),
+            "bytes": path.stat().st_size,
+        }
         for path in files
     ]
 
