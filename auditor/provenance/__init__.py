@@ -5,6 +5,7 @@ rows, the same for the same records wherever they lie), of folders (:func:`folde
 files (:func:`file_manifest`, and :func:`sharded_digest` for large ones).
 """
 
+from auditor.provenance.base_model import base_model_manifest
 from auditor.provenance.checkpoint import checkpoint_manifest
 from auditor.provenance.digest_cache import DigestCache, default_cache
 from auditor.provenance.digests import (
@@ -16,6 +17,8 @@ from auditor.provenance.digests import (
 )
 from auditor.provenance.environment import environment
 from auditor.provenance.folders import FolderManifest, folder_manifest
+from auditor.provenance.packages import packages_manifest
+from auditor.provenance.personal_data import scan_personal_data
 from auditor.provenance.record_schema import declared_schema
 from auditor.provenance.record_sources import (
     SourceRecord,
@@ -47,6 +50,7 @@ __all__ = [
     "ShardedDigest",
     "SourceRecord",
     "arrow_batches_of",
+    "base_model_manifest",
     "checkpoint_manifest",
     "declared_schema",
     "default_cache",
@@ -55,11 +59,13 @@ __all__ = [
     "file_manifest",
     "folder_manifest",
     "inclusion_path",
+    "packages_manifest",
     "record_digests",
     "record_manifest",
     "repeated",
     "root_from_path",
     "rows_digest",
+    "scan_personal_data",
     "schema_leaf",
     "seen_in",
     "sharded_digest",

@@ -18,7 +18,7 @@ IDS = (
     "bias.training-loss", "bias.unknown-attributes", "explainability.attributions",
     "provenance.balance", "provenance.drift", "provenance.dropped-rows", "provenance.duplicates",
     "provenance.feature-quality", "provenance.label-noise", "provenance.missing-values",
-    "provenance.outliers", "provenance.overlap", "provenance.sources",
+    "provenance.outliers", "provenance.overlap", "provenance.personal-data", "provenance.sources",
 )  # fmt: skip
 
 

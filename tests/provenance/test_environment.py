@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import getpass
+import json
+import os
 import platform
 import socket
 import subprocess
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from auditor.evidence import canonical_json
+from auditor.evidence import canonical_json, sha256
 from auditor.provenance import environment
 from auditor.provenance.environment import code_state, machine
 
@@ -97,3 +99,56 @@ def test_accelerators_are_those_that_torch_sees(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "torch", torch)
     entry: dict[str, Any] = {"type": "cuda", "name": "H", "memory_bytes": 1 << 30}
     assert machine()["accelerators"] == [entry | {"index": 0}, entry | {"index": 1}]
+
+
+def test_source_that_git_does_not_know_has_a_digest(repository: Path) -> None:
+    (repository / "data.csv").write_text("a\n")
+    state = code_state(repository)
+    assert state is not None
+    assert (state["untracked"], state["untracked_source"]) == (1, None)
+    digests: set[str] = set()
+    for name, content in (("new.py", "1"), ("new.py", "2"), ("other.py", "2")):
+        (repository / name).write_text(content)
+        changed = code_state(repository)
+        assert changed is not None
+        digests.add(changed["untracked_source"])
+    assert len(digests) == 3
+
+
+def test_a_link_or_a_large_file_is_no_source(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repository / "link.py").symlink_to("/etc/hostname")
+    (repository / "large.py").write_text("x" * 100)
+    monkeypatch.setattr(sys.modules["auditor.provenance.environment"], "_LARGEST", 99)
+    state = code_state(repository)
+    assert state is not None
+    assert (state["untracked"], state["untracked_source"]) == (2, None)
+
+
+def run_python(*arguments: str, folder: Path, text: str | None = None) -> Any:
+    root = str(Path(__file__).resolve().parents[2])
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=os.environ | {"PYTHONPATH": root},
+        input=text, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+SCRIPT = "import json\nfrom auditor.provenance.environment import main_script\n"
+SCRIPT += "print(json.dumps(main_script()))\n"
+
+
+@pytest.mark.slow
+def test_the_script_that_runs_has_its_name_and_digest(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    digest = sha256(SCRIPT.encode())
+    started = run_python(str(tmp_path / "train.py"), folder=tmp_path)
+    assert started == {"kind": "script", "name": "train.py", "digest": digest}
+    assert run_python("-m", "train", folder=tmp_path) == {
+        "kind": "module", "name": "train", "digest": digest,
+    }  # fmt: skip
+    nothing = {"name": None, "digest": None}
+    assert run_python("-c", SCRIPT, folder=tmp_path) == {"kind": "interactive"} | nothing
+    notebook = "import sys; sys.modules['ipykernel'] = sys\n" + SCRIPT
+    assert run_python("-c", notebook, folder=tmp_path) == {"kind": "notebook"} | nothing
