@@ -10,11 +10,11 @@ key of a run has 65,536 keys below it, one for each *bucket* of ids::
     c           = HMAC-SHA256(K_b, "auditor/record/v1\\n" || split || "\\n" || id)
 
 and entry 0 of the ledger commits to all of them before the first measurement, by the root of the
-tree (RFC 6962) over ``SHA-256("auditor/record-bucket-commitment/v1\\n" || K_b)``. For an id there is
-one bucket, for a bucket one key that fits the root, and so one commitment: an owner can neither
-open another key to deny a record, nor make one up to claim it. Whoever gets a proof gets one K_b: he
-can test guesses at ids of this bucket, 1 of 65,536 ids, and of the other commitments beside his
-own he learns nothing, because HMAC-SHA256 under an unknown key is a pseudo-random function.
+tree (RFC 6962) over ``SHA-256("auditor/record-bucket-commitment/v1\\n" || K_b)``. For an id there
+is one bucket, for a bucket one key that fits the root, and so one commitment: an owner can neither
+open another key to deny a record, nor make one up to claim it. Whoever gets a proof gets one K_b:
+he can test guesses at ids of this bucket, 1 of 65,536 ids, and of the other commitments he learns
+nothing, because HMAC-SHA256 under an unknown key is a pseudo-random function.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from auditor.errors import InputError
 from auditor.ledger.storage import sync_folder, write_all
@@ -232,7 +232,7 @@ _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
-def _halves(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
+def _halves(key: bytes) -> tuple[Any, Any]:
     """Return SHA-256 after the padded key of HMAC's inner and outer hash (RFC 2104)."""
     padded = key.ljust(64, b"\0")
     return hashlib.sha256(padded.translate(_INNER)), hashlib.sha256(padded.translate(_OUTER))

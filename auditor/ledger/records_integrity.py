@@ -112,6 +112,6 @@ def _mapped(run: Path, body: Mapping[str, Any]) -> memoryview:
         if digest_file(path) != body.get("digest"):
             raise InputError("the file is not the one that the ledger binds", where=name)
         empty = not path.stat().st_size  # an empty file cannot be mapped
-        return memoryview(b"" if empty else np.memmap(path, np.uint8, "r"))
+        return memoryview(b"") if empty else np.memmap(path, np.uint8, "r").data
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=name) from None

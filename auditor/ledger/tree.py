@@ -128,7 +128,7 @@ def consistency_path(leaves: Sequence[bytes], first: int) -> list[bytes]:
 def is_consistent(
     *, first: int, first_root: bytes, size: int, root: bytes, path: Sequence[bytes]
 ) -> bool:
-    """Whether the tree of ``first`` leaves is the beginning of that of ``size`` (RFC 9162, 2.1.4.2).
+    """Whether a tree of ``first`` leaves is the beginning of one of ``size`` (RFC 9162, 2.1.4.2).
 
     An empty tree is the beginning of every tree, and needs no path.
     """

@@ -286,9 +286,7 @@ def _shows_absence(mine: bytes, leaves: list[bytes], indices: list[int], count: 
     return indices == below + above == neighbours
 
 
-def _check_steps(
-    proof: Proof, entries: Sequence[Entry], mine: bytes, faults: list[Fault]
-) -> None:
+def _check_steps(proof: Proof, entries: Sequence[Entry], mine: bytes, faults: list[Fault]) -> None:
     steps = proof.steps or []
     numbers = [step.step for step in steps]
     segments = {entry.seq: entry for entry in entries}
