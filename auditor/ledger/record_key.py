@@ -13,8 +13,8 @@ and entry 0 of the ledger commits to all of them before the first measurement, b
 tree (RFC 6962) over ``SHA-256("auditor/record-bucket-commitment/v1\\n" || K_b)``. For an id there
 is one bucket, for a bucket one key that fits the root, and so one commitment: an owner can neither
 open another key to deny a record, nor make one up to claim it. Whoever gets a proof gets one K_b:
-he can test guesses at ids of this bucket, 1 of 65,536 ids, and of the other commitments he learns
-nothing, because HMAC-SHA256 under an unknown key is a pseudo-random function.
+he can test guesses at ids of this bucket, 1 of 65,536 ids, in the splits whose commitments he has.
+Of the other commitments he learns nothing: HMAC-SHA256 under an unknown key is pseudo-random.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from typing import Any, Self
 
 from auditor.errors import InputError
 from auditor.ledger.storage import sync_folder, write_all
-from auditor.ledger.tree import fold_hashes, hash_path, leaf_hash
+from auditor.ledger.tree import leaf_hash, level_above
 from auditor.ledger.verifying import read_key_file
 
 __all__ = [
@@ -185,7 +185,7 @@ class RecordKey:
     @property
     def root(self) -> str:
         """``sha256:…``, the commitment to all keys that goes into entry 0."""
-        return f"sha256:{fold_hashes(self._leaves).hex()}"
+        return f"sha256:{self._levels[-1][0].hex()}"
 
     def registration(self) -> dict[str, str]:
         """Return the field that entry 0 has for this key."""
@@ -197,7 +197,8 @@ class RecordKey:
 
     def bucket_path(self, bucket: int) -> list[bytes]:
         """Return the inclusion path of a bucket's key under :attr:`root`."""
-        return hash_path(self._leaves, bucket)
+        siblings = enumerate(self._levels[:-1])
+        return [level[(bucket >> height) ^ 1] for height, level in siblings]
 
     def commitment(self, split: str, record: str) -> bytes:
         """Return the 32 bytes that stand for one record of a split."""
@@ -219,8 +220,11 @@ class RecordKey:
         return found
 
     @cached_property
-    def _leaves(self) -> list[bytes]:
-        return [bucket_leaf(self.bucket_key(bucket)) for bucket in range(BUCKETS)]
+    def _levels(self) -> list[list[bytes]]:
+        levels = [[bucket_leaf(self.bucket_key(bucket)) for bucket in range(BUCKETS)]]
+        while len(levels[-1]) > 1:
+            levels.append(level_above(levels[-1]))
+        return levels
 
 
 def commitment(key: bytes, split: str, record: str) -> bytes:
