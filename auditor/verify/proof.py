@@ -254,8 +254,8 @@ def _check_record(proof: Proof, entries: Sequence[Entry], faults: list[Fault]) -
         what = "this is not the key of the record's bucket to which entry 0 commits"
         faults.append(Fault(where="key", what=what))
         return
-    count = records.get("count")
-    if records.get("method") != RECORD_METHOD or not isinstance(count, int):
+    count = _number(records.get("count"))
+    if records.get("method") != RECORD_METHOD or count is None:
         faults.append(Fault(where="entries[1]", what="the records were committed to otherwise"))
         return
     mine = commitment(secret, proof.split, proof.record)
@@ -302,8 +302,8 @@ def _check_steps(proof: Proof, entries: Sequence[Entry], mine: bytes, faults: li
 
 
 def _is_step_of(step: StepProof, body: dict[str, Any], mine: bytes) -> bool:
-    first, count = body.get("first"), body.get("count")
-    if not isinstance(first, int) or not isinstance(count, int) or step.records < 1:
+    first, count = _number(body.get("first")), _number(body.get("count"))
+    if first is None or count is None or step.records < 1:
         return False
     data = _bytes(step.commitments)
     chunks = -(-step.records // CHUNK)
@@ -325,6 +325,11 @@ def _root(hash_: bytes, *, index: int, size: int, path: Sequence[str]) -> bytes 
     if any(len(part) != WIDTH for part in hashes):
         return None
     return root_from_path(hash_, index=index, size=size, path=hashes)
+
+
+def _number(value: object) -> int | None:
+    """Return a whole number; in JSON a truth value is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _bytes(text: str) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from auditor.verify.standalone.folder import check_run
-from auditor.verify.standalone.formats import Bad, digest_text, unhex
+from auditor.verify.standalone.formats import Bad, digest_text, is_digest
 from auditor.verify.standalone.proof import check_proof
 from auditor.verify.standalone.signatures import Report, read_key
 
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         key = given.key and read_key(given.key.read_text().removesuffix("\n"))
-        if given.head and not (given.head[:7] == "sha256:" and len(unhex(given.head[7:])) == 32):
+        if given.head is not None and not is_digest(given.head):
             raise Bad(f"{given.head!r} is not a digest")
         report = Report(key, given.head)
         if given.path.is_dir():

@@ -24,6 +24,7 @@ __all__ = [
     "ecmascript",
     "file_digest",
     "fold",
+    "is_digest",
     "leaf_hash",
     "read_json",
     "sha",
@@ -52,6 +53,11 @@ def sha(data: bytes) -> bytes:
 def digest_text(digest: bytes) -> str:
     """Return a digest as the record writes it."""
     return "sha256:" + digest.hex()
+
+
+def is_digest(text: object) -> bool:
+    """Whether a text reads ``sha256:`` and 64 lower-case hex digits."""
+    return isinstance(text, str) and len(text) == 71 and text == digest_text(unhex(text[7:]))
 
 
 def file_digest(path: Path) -> str:
