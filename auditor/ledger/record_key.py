@@ -28,7 +28,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from auditor.errors import InputError
 from auditor.ledger.storage import sync_folder, write_all
@@ -205,23 +205,14 @@ class RecordKey:
         return commitment(self.bucket_key(bucket_of(record)), split, record)
 
     def commitments(self, split: str, bucket: int, records: Iterable[str]) -> list[bytes]:
-        """Return the commitments of records of one bucket, in the order given.
-
-        The two halves of an HMAC over its key are computed once, which halves the time.
-        """
-        inner, outer = _halves(self.bucket_key(bucket))
-        inner.update(record_message(split, ""))
-        found: list[bytes] = []
-        for record in records:
-            first, second = inner.copy(), outer.copy()
-            first.update(encode_record(record))
-            second.update(first.digest())
-            found.append(second.digest())
-        return found
+        """Return the commitments of records of one bucket, in the order given."""
+        start = record_message(split, "")
+        return _macs(self.bucket_key(bucket), start, map(encode_record, records))
 
     @cached_property
     def _levels(self) -> list[list[bytes]]:
-        levels = [[bucket_leaf(self.bucket_key(bucket)) for bucket in range(BUCKETS)]]
+        numbers = (bucket.to_bytes(2, "big") for bucket in range(BUCKETS))
+        levels = [[bucket_leaf(key) for key in _macs(self._secret, _BUCKET_KEY, numbers)]]
         while len(levels[-1]) > 1:
             levels.append(level_above(levels[-1]))
         return levels
@@ -236,7 +227,18 @@ _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
-def _halves(key: bytes) -> tuple[Any, Any]:
-    """Return SHA-256 after the padded key of HMAC's inner and outer hash (RFC 2104)."""
+def _macs(key: bytes, start: bytes, ends: Iterable[bytes]) -> list[bytes]:
+    """Return HMAC-SHA256 over ``start || end`` for each end (RFC 2104).
+
+    What the messages share, the padded key and the start, is hashed once: that halves the time.
+    """
     padded = key.ljust(64, b"\0")
-    return hashlib.sha256(padded.translate(_INNER)), hashlib.sha256(padded.translate(_OUTER))
+    inner = hashlib.sha256(padded.translate(_INNER) + start)
+    outer = hashlib.sha256(padded.translate(_OUTER))
+    found: list[bytes] = []
+    for end in ends:
+        first, second = inner.copy(), outer.copy()
+        first.update(end)
+        second.update(first.digest())
+        found.append(second.digest())
+    return found

@@ -21,7 +21,7 @@ from auditor.evidence import Value
 from auditor.ledger import Entry, Fault, Head, Signature, VerifyingKey, leaf_hash, parse_head
 from auditor.ledger.encoding import is_digest, read_json
 from auditor.ledger.layout import REGISTER, origin_of
-from auditor.ledger.proofs import PROOF_SCHEMA, Proof, StepProof, read_proof
+from auditor.ledger.proofs import LARGEST_PROOF, PROOF_SCHEMA, Proof, StepProof, read_proof
 from auditor.ledger.record_key import BUCKETS, RECORD_METHOD, bucket_leaf, bucket_of, commitment
 from auditor.ledger.sorted_tree import WIDTH, neighbours_of_absent
 from auditor.ledger.steps import CHUNK, STEPS_METHOD, step_leaf
@@ -106,7 +106,7 @@ class ProofVerification(Value):
 def is_proof_file(path: Path) -> bool:
     """Whether a path leads to a file that names the schema of a proof."""
     try:
-        return path.is_file() and f'"{PROOF_SCHEMA}"'.encode() in path.read_bytes()
+        return path.is_file() and f'"{PROOF_SCHEMA}"'.encode() in _read(path)
     except OSError:
         return False
 
@@ -124,7 +124,7 @@ def verify_proof(
             f"{head[:80]!r} is not a digest", where="--head", valid="sha256:<64 hex digits>"
         )
     try:
-        data = Path(path).expanduser().read_bytes()
+        data = _read(Path(path).expanduser())
     except OSError as error:
         raise InputError(
             f"the proof cannot be read: {error.strerror}", where=str(path), valid="a proof file"
@@ -136,6 +136,12 @@ def verify_proof(
     except InputError as error:
         return ProofVerification(faults=(Fault(where=str(path), what=error.what),))
     return check_proof(proof, key=key, head=head)
+
+
+def _read(path: Path) -> bytes:
+    """Read a file as far as a proof can reach, and one byte more."""
+    with path.open("rb") as file:
+        return file.read(LARGEST_PROOF + 1)
 
 
 def check_proof(

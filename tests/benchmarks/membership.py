@@ -41,7 +41,7 @@ def committing(records: int) -> Row:
 
 
 def recording(steps: int, *, batch: int = 256) -> Row:
-    """What recording adds to a step: taking the batch, ending the step, and its share of a flush."""
+    """What recording adds to a step: taking the batch, ending it, and its share of a flush."""
     import torch
 
     records = steps * batch

@@ -76,6 +76,13 @@ def test_the_splits_and_keys_of_an_id_have_nothing_in_common(key: RecordKey) -> 
     assert other.root != key.root
 
 
+def test_the_format_stays_what_it_was(key: RecordKey) -> None:
+    """Runs that were recorded must stay provable: another value here needs another version."""
+    assert key.root == "sha256:58c39b234cae268cafc02bfa601d8a43c895eded23b3be41e435f432e87df72a"
+    assert bucket_of("17") == 4_679
+    assert key.commitment("train", "17") == defined("train", "17")
+
+
 def test_repeated_ids_are_refused(key: RecordKey) -> None:
     with pytest.raises(InputError, match="record ids repeat: 2 of 5"):
         commit_records(["a", "b", "a", "c", "a"], key, split="train")
