@@ -84,11 +84,11 @@ def commit_records(records: Sequence[str], key: RecordKey, *, split: str) -> Rec
     buckets = np.frombuffer(bucket_bytes(records), ">u2")
     by_bucket = np.argsort(buckets, kind="stable")
     ends = np.cumsum(np.bincount(buckets, minlength=BUCKETS)).tolist()
-    rows, start = by_bucket.tolist(), 0
-    found: list[bytes] = []
+    rows: list[int] = by_bucket.tolist()
+    found, start = list[bytes](), 0
     for bucket, end in enumerate(ends):
         if end > start:
-            found += key.commitments(split, bucket, [records[row] for row in rows[start:end]])
+            found += key.commitments(split, bucket, (records[row] for row in rows[start:end]))
         start = end
     leaves = np.frombuffer(b"".join(found), np.uint8).reshape(-1, WIDTH)
     order = np.lexsort(leaves.view(">u8").T[::-1])

@@ -28,6 +28,7 @@ from auditor.ledger.sorted_tree import SortedTree, neighbours_of_absent
 from auditor.ledger.tree import hash_path, inclusion_path, leaf_hash
 
 __all__ = [
+    "LARGEST_PROOF",
     "PROOF_SCHEMA",
     "LeafProof",
     "LineProof",
@@ -40,7 +41,8 @@ __all__ = [
 ]
 
 PROOF_SCHEMA = "auditor/proof/v1"
-_LARGEST = 256 * 2**20
+LARGEST_PROOF = 256 * 2**20
+"""Bytes; a proof is a few kilobytes and about one more for each step that used the record."""
 
 
 class LineProof(Value):
@@ -129,7 +131,7 @@ def read_proof(data: bytes, *, where: str = "the proof") -> Proof:
     Raises :class:`InputError` for any other spelling than that of :func:`format_proof`, so that a
     changed file cannot keep its meaning.
     """
-    if len(data) > _LARGEST:
+    if len(data) > LARGEST_PROOF:
         raise InputError("too large to be a proof", where=where)
     try:
         document = read_json(data)

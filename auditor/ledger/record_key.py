@@ -10,11 +10,11 @@ key of a run has 65,536 keys below it, one for each *bucket* of ids::
     c           = HMAC-SHA256(K_b, "auditor/record/v1\\n" || split || "\\n" || id)
 
 and entry 0 of the ledger commits to all of them before the first measurement, by the root of the
-tree (RFC 6962) over ``SHA-256("auditor/record-bucket-commitment/v1\\n" || K_b)``. For an id there is
-one bucket, for a bucket one key that fits the root, and so one commitment: an owner can neither
-open another key to deny a record, nor make one up to claim it. Whoever gets a proof gets one K_b: he
-can test guesses at ids of this bucket, 1 of 65,536 ids, and of the other commitments beside his
-own he learns nothing, because HMAC-SHA256 under an unknown key is a pseudo-random function.
+tree (RFC 6962) over ``SHA-256("auditor/record-bucket-commitment/v1\\n" || K_b)``. For an id there
+is one bucket, for a bucket one key that fits the root, and so one commitment: an owner can neither
+open another key to deny a record, nor make one up to claim it. Whoever gets a proof gets one K_b:
+he can test guesses at ids of this bucket, 1 of 65,536 ids, in the splits whose commitments he has.
+Of the other commitments he learns nothing: HMAC-SHA256 under an unknown key is pseudo-random.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from typing import Self
 
 from auditor.errors import InputError
 from auditor.ledger.storage import sync_folder, write_all
-from auditor.ledger.tree import fold_hashes, hash_path, leaf_hash
+from auditor.ledger.tree import leaf_hash, level_above
 from auditor.ledger.verifying import read_key_file
 
 __all__ = [
@@ -185,7 +185,7 @@ class RecordKey:
     @property
     def root(self) -> str:
         """``sha256:…``, the commitment to all keys that goes into entry 0."""
-        return f"sha256:{fold_hashes(self._leaves).hex()}"
+        return f"sha256:{self._levels[-1][0].hex()}"
 
     def registration(self) -> dict[str, str]:
         """Return the field that entry 0 has for this key."""
@@ -197,30 +197,25 @@ class RecordKey:
 
     def bucket_path(self, bucket: int) -> list[bytes]:
         """Return the inclusion path of a bucket's key under :attr:`root`."""
-        return hash_path(self._leaves, bucket)
+        siblings = enumerate(self._levels[:-1])
+        return [level[(bucket >> height) ^ 1] for height, level in siblings]
 
     def commitment(self, split: str, record: str) -> bytes:
         """Return the 32 bytes that stand for one record of a split."""
         return commitment(self.bucket_key(bucket_of(record)), split, record)
 
     def commitments(self, split: str, bucket: int, records: Iterable[str]) -> list[bytes]:
-        """Return the commitments of records of one bucket, in the order given.
-
-        The two halves of an HMAC over its key are computed once, which halves the time.
-        """
-        inner, outer = _halves(self.bucket_key(bucket))
-        inner.update(record_message(split, ""))
-        found: list[bytes] = []
-        for record in records:
-            first, second = inner.copy(), outer.copy()
-            first.update(encode_record(record))
-            second.update(first.digest())
-            found.append(second.digest())
-        return found
+        """Return the commitments of records of one bucket, in the order given."""
+        start = record_message(split, "")
+        return _macs(self.bucket_key(bucket), start, map(encode_record, records))
 
     @cached_property
-    def _leaves(self) -> list[bytes]:
-        return [bucket_leaf(self.bucket_key(bucket)) for bucket in range(BUCKETS)]
+    def _levels(self) -> list[list[bytes]]:
+        numbers = (bucket.to_bytes(2, "big") for bucket in range(BUCKETS))
+        levels = [[bucket_leaf(key) for key in _macs(self._secret, _BUCKET_KEY, numbers)]]
+        while len(levels[-1]) > 1:
+            levels.append(level_above(levels[-1]))
+        return levels
 
 
 def commitment(key: bytes, split: str, record: str) -> bytes:
@@ -232,7 +227,18 @@ _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
-def _halves(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
-    """Return SHA-256 after the padded key of HMAC's inner and outer hash (RFC 2104)."""
+def _macs(key: bytes, start: bytes, ends: Iterable[bytes]) -> list[bytes]:
+    """Return HMAC-SHA256 over ``start || end`` for each end (RFC 2104).
+
+    What the messages share, the padded key and the start, is hashed once: that halves the time.
+    """
     padded = key.ljust(64, b"\0")
-    return hashlib.sha256(padded.translate(_INNER)), hashlib.sha256(padded.translate(_OUTER))
+    inner = hashlib.sha256(padded.translate(_INNER) + start)
+    outer = hashlib.sha256(padded.translate(_OUTER))
+    found: list[bytes] = []
+    for end in ends:
+        first, second = inner.copy(), outer.copy()
+        first.update(end)
+        second.update(first.digest())
+        found.append(second.digest())
+    return found

@@ -81,7 +81,11 @@ def _check_segment(
     if split not in trees:
         raise InputError(f"steps over records of {split!r}, which were not committed to before")
     first = body.get("first")
-    if not isinstance(first, int) or first != following.get(split, first):
+    if (
+        not isinstance(first, int)
+        or isinstance(first, bool)
+        or first != following.get(split, first)
+    ):
         raise InputError("the steps do not follow those before")
     _demand(body, file=steps_file(split, first), method=STEPS_METHOD)
     tree = trees[split]
@@ -100,7 +104,7 @@ def _check_segment(
 
 def _demand(body: Mapping[str, Any], **fields: object) -> None:
     for name, value in fields.items():
-        if body.get(name) != value:
+        if type(body.get(name)) is not type(value) or body.get(name) != value:
             raise InputError(f"{name} is {body.get(name)!r}, and would be {value!r}")
 
 
@@ -112,6 +116,6 @@ def _mapped(run: Path, body: Mapping[str, Any]) -> memoryview:
         if digest_file(path) != body.get("digest"):
             raise InputError("the file is not the one that the ledger binds", where=name)
         empty = not path.stat().st_size  # an empty file cannot be mapped
-        return memoryview(b"" if empty else np.memmap(path, np.uint8, "r"))
+        return memoryview(b"") if empty else np.memmap(path, np.uint8, "r").data
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=name) from None

@@ -18,6 +18,7 @@ __all__ = [
     "inclusion_path",
     "is_consistent",
     "leaf_hash",
+    "level_above",
     "node_hash",
     "root_from_path",
     "tree_root",
@@ -53,7 +54,7 @@ def fold_hashes(level: Sequence[bytes]) -> bytes:
     if not level:
         return sha256(b"").digest()
     while len(level) > 1:
-        level = _level_above(level)
+        level = level_above(level)
     return level[0]
 
 
@@ -77,7 +78,7 @@ def hash_path(level: Sequence[bytes], index: int) -> list[bytes]:
         sibling = index ^ 1
         if sibling < len(level):  # the odd one of a level moves up without a sibling
             path.append(level[sibling])
-        level, index = _level_above(level), index >> 1
+        level, index = level_above(level), index >> 1
     return path
 
 
@@ -128,7 +129,7 @@ def consistency_path(leaves: Sequence[bytes], first: int) -> list[bytes]:
 def is_consistent(
     *, first: int, first_root: bytes, size: int, root: bytes, path: Sequence[bytes]
 ) -> bool:
-    """Whether the tree of ``first`` leaves is the beginning of that of ``size`` (RFC 9162, 2.1.4.2).
+    """Whether a tree of ``first`` leaves is the beginning of one of ``size`` (RFC 9162, 2.1.4.2).
 
     An empty tree is the beginning of every tree, and needs no path.
     """
@@ -160,7 +161,8 @@ def is_consistent(
     return not last and old == first_root and new == root
 
 
-def _level_above(level: Sequence[bytes]) -> list[bytes]:
+def level_above(level: Sequence[bytes]) -> list[bytes]:
+    """Return the hashes one level up: neighbours paired, an odd one unchanged."""
     # Spelt out, because a call of node_hash for each pair costs as much as its hash.
     pairs = zip(level[::2], level[1::2], strict=False)
     above = [sha256(b"\x01" + left + right).digest() for left, right in pairs]

@@ -21,7 +21,7 @@ from auditor.evidence import Value
 from auditor.ledger import Entry, Fault, Head, Signature, VerifyingKey, leaf_hash, parse_head
 from auditor.ledger.encoding import is_digest, read_json
 from auditor.ledger.layout import REGISTER, origin_of
-from auditor.ledger.proofs import PROOF_SCHEMA, Proof, StepProof, read_proof
+from auditor.ledger.proofs import LARGEST_PROOF, PROOF_SCHEMA, Proof, StepProof, read_proof
 from auditor.ledger.record_key import BUCKETS, RECORD_METHOD, bucket_leaf, bucket_of, commitment
 from auditor.ledger.sorted_tree import WIDTH, neighbours_of_absent
 from auditor.ledger.steps import CHUNK, STEPS_METHOD, step_leaf
@@ -106,7 +106,7 @@ class ProofVerification(Value):
 def is_proof_file(path: Path) -> bool:
     """Whether a path leads to a file that names the schema of a proof."""
     try:
-        return path.is_file() and f'"{PROOF_SCHEMA}"'.encode() in path.read_bytes()
+        return path.is_file() and f'"{PROOF_SCHEMA}"'.encode() in _read(path)
     except OSError:
         return False
 
@@ -124,7 +124,7 @@ def verify_proof(
             f"{head[:80]!r} is not a digest", where="--head", valid="sha256:<64 hex digits>"
         )
     try:
-        data = Path(path).expanduser().read_bytes()
+        data = _read(Path(path).expanduser())
     except OSError as error:
         raise InputError(
             f"the proof cannot be read: {error.strerror}", where=str(path), valid="a proof file"
@@ -136,6 +136,12 @@ def verify_proof(
     except InputError as error:
         return ProofVerification(faults=(Fault(where=str(path), what=error.what),))
     return check_proof(proof, key=key, head=head)
+
+
+def _read(path: Path) -> bytes:
+    """Read a file as far as a proof can reach, and one byte more."""
+    with path.open("rb") as file:
+        return file.read(LARGEST_PROOF + 1)
 
 
 def check_proof(
@@ -254,8 +260,8 @@ def _check_record(proof: Proof, entries: Sequence[Entry], faults: list[Fault]) -
         what = "this is not the key of the record's bucket to which entry 0 commits"
         faults.append(Fault(where="key", what=what))
         return
-    count = records.get("count")
-    if records.get("method") != RECORD_METHOD or not isinstance(count, int):
+    count = _number(records.get("count"))
+    if records.get("method") != RECORD_METHOD or count is None:
         faults.append(Fault(where="entries[1]", what="the records were committed to otherwise"))
         return
     mine = commitment(secret, proof.split, proof.record)
@@ -286,9 +292,7 @@ def _shows_absence(mine: bytes, leaves: list[bytes], indices: list[int], count: 
     return indices == below + above == neighbours
 
 
-def _check_steps(
-    proof: Proof, entries: Sequence[Entry], mine: bytes, faults: list[Fault]
-) -> None:
+def _check_steps(proof: Proof, entries: Sequence[Entry], mine: bytes, faults: list[Fault]) -> None:
     steps = proof.steps or []
     numbers = [step.step for step in steps]
     segments = {entry.seq: entry for entry in entries}
@@ -304,8 +308,8 @@ def _check_steps(
 
 
 def _is_step_of(step: StepProof, body: dict[str, Any], mine: bytes) -> bool:
-    first, count = body.get("first"), body.get("count")
-    if not isinstance(first, int) or not isinstance(count, int) or step.records < 1:
+    first, count = _number(body.get("first")), _number(body.get("count"))
+    if first is None or count is None or step.records < 1:
         return False
     data = _bytes(step.commitments)
     chunks = -(-step.records // CHUNK)
@@ -327,6 +331,11 @@ def _root(hash_: bytes, *, index: int, size: int, path: Sequence[str]) -> bytes 
     if any(len(part) != WIDTH for part in hashes):
         return None
     return root_from_path(hash_, index=index, size=size, path=hashes)
+
+
+def _number(value: object) -> int | None:
+    """Return a whole number; in JSON a truth value is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _bytes(text: str) -> bytes:

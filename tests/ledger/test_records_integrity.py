@@ -89,7 +89,7 @@ def rewritten(
     recorded: tuple[Path, Ledger], tmp_path: Path, leaves: np.ndarray
 ) -> tuple[Path, Ledger]:
     """The same run over other leaves, with digest, count and root that fit them."""
-    run, ledger = recorded
+    _, ledger = recorded
     (tmp_path / "evidence").mkdir(parents=True)
     data = leaves.tobytes()
     (tmp_path / "evidence/records-train.bin").write_bytes(data)
@@ -124,9 +124,7 @@ def test_leaves_in_order_that_fit_have_no_fault(
     assert check_records(*rewritten(recorded, tmp_path / "none", leaves[:0])) == []
 
 
-def test_a_file_that_no_entry_names_is_found(
-    recorded: tuple[Path, Ledger], tmp_path: Path
-) -> None:
+def test_a_file_that_no_entry_names_is_found(recorded: tuple[Path, Ledger], tmp_path: Path) -> None:
     run, ledger = recorded
     without = Ledger(ledger.entries[:1], ledger.lines[:1])
     assert {fault.where for fault in check_records(run, without)} == {

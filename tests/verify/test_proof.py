@@ -221,3 +221,23 @@ def test_another_spelling_of_the_same_document_is_refused(
         assert [fault.what for fault in found.faults] == [
             "the proof is not in canonical form (RFC 8785)"
         ]
+
+
+def test_every_question_of_gsm8k_is_found_in_its_own_split_only(
+    shared_data: Path, recorded_run: RecordedRun, record_key: RecordKey
+) -> None:
+    """Long texts as record ids: the 7,473 training questions, and test questions beside them."""
+    import pandas as pd
+
+    folder = shared_data / "contamination"
+    train = pd.read_json(folder / "gsm8k_train.jsonl.gz", lines=True)["question"].tolist()
+    test = pd.read_json(folder / "gsm8k_test_with_rephrase.jsonl.gz", lines=True)["question"]
+    run = recorded_run(train, steps=[[list(range(64)), list(range(64, 128))]])
+    inside = [check_proof(make_proof(run, text, key=record_key)) for text in train[60:68]]
+    assert [found.faults for found in inside] == [()] * 8
+    assert [found.steps for found in inside] == [(1,)] * 4 + [(2,)] * 4
+    unused = check_proof(make_proof(run, train[500], key=record_key))
+    assert (unused.included, unused.steps) == (True, ())
+    for text in test[:8]:
+        found = check_proof(make_proof(run, text, key=record_key))
+        assert (found.included, found.faults) == (False, ())

@@ -247,7 +247,9 @@ JSON = st.recursive(
 
 @settings(max_examples=500)
 @given(JSON)
-def test_its_canonical_json_is_that_of_the_library(standalone: ModuleType, document: object) -> None:
+def test_its_canonical_json_is_that_of_the_library(
+    standalone: ModuleType, document: object
+) -> None:
     data = canonical_json(document)
     assert standalone.canonical(document).encode() == data
     assert standalone.canonical(standalone.read_json(data)).encode() == data

@@ -1,8 +1,8 @@
 """A verifier in one file, for whoever has neither this package nor trust in it.
 
-The modules here use nothing of the package but each other, and nothing else but the standard library
-and, for signatures, ``cryptography``. :func:`standalone_source` joins them into one script. They say
-a second time what the package says, after the formats and not after its code, so that the two check
+The modules here use nothing of the package but each other, and beside the standard library only
+``cryptography``, for signatures. :func:`standalone_source` joins them into one script. They say a
+second time what the package says, after the formats and not after its code, so that the two check
 each other.
 """
 
@@ -22,12 +22,12 @@ _HEADER = '''#!/usr/bin/env python3
     python -I verify.py [RUN|PROOF.json] [--key FILE.pub] [--head sha256:...] [--json]
 
 Without a path it verifies the folder that it lies in. Signatures need the package cryptography;
-without it everything else is checked, and said so. Exit codes: 0 intact and signed by the key given;
-3 intact, but unsigned, not pinned, or signatures not checked; 1 anything off, with what and where;
-2 wrong usage. Findings and verdicts are not computed again here: `auditor verify` does that.
+without it everything else is checked, and said so. Exit codes: 0 intact and signed by the key
+given; 3 intact, but unsigned, not pinned, or signatures not checked; 1 anything off, with what and
+where; 2 wrong usage. Findings and verdicts are not computed again: `auditor verify` does that.
 
-A copy that lies in the folder which it verifies is as good as that folder: take it from a place that
-you trust.
+A copy that lies in the folder which it verifies is as good as that folder: take it from a place
+that you trust.
 """
 
 from __future__ import annotations

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from auditor.verify.standalone.folder import check_run
-from auditor.verify.standalone.formats import Bad, digest_text, unhex
+from auditor.verify.standalone.formats import Bad, digest_text, is_digest
 from auditor.verify.standalone.proof import check_proof
 from auditor.verify.standalone.signatures import Report, read_key
 
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         key = given.key and read_key(given.key.read_text().removesuffix("\n"))
-        if given.head and not (given.head[:7] == "sha256:" and len(unhex(given.head[7:])) == 32):
+        if given.head is not None and not is_digest(given.head):
             raise Bad(f"{given.head!r} is not a digest")
         report = Report(key, given.head)
         if given.path.is_dir():
@@ -40,26 +41,40 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     report.finish()
     if given.json:
-        print(json.dumps({"exit_code": report.exit_code, "head": digest_text(report.root),
-                          "signed": report.signed, "pinned": report.pinned,
-                          "signatures_checked": not report.unchecked, "says": report.says,
-                          "faults": report.faults}))  # fmt: skip
-    for fault in report.faults:
-        print(f"✗ {ascii(fault['where'])[1:-1]}: {fault['what']}", file=sys.stderr)
-    if not report.faults:
-        for line in ("intact", *report.says):
-            print(f"✓ {ascii(line)[1:-1]}", file=sys.stderr)
-        if report.unchecked:
-            print("? signatures were not checked: pip install cryptography", file=sys.stderr)
-        elif report.exit_code:
-            print(
-                f"? {'signed by ' + report.signer[0] + ', not pinned: give --key' if report.signed else 'unsigned'}",
-                file=sys.stderr,
-            )  # noqa: E501
-        else:
-            print(f"✓ signed by {report.signer[0]}", file=sys.stderr)
-    print(f"head {digest_text(report.root)}", file=sys.stderr)
+        print(json.dumps(document(report)))
+    for line in sentences(report):
+        print(line.encode("ascii", "backslashreplace").decode(), file=sys.stderr)
     return report.exit_code
+
+
+def document(report: Report) -> dict[str, object]:
+    """Return the machine-readable form."""
+    return {
+        "exit_code": report.exit_code,
+        "head": digest_text(report.root),
+        "signed": report.signed,
+        "pinned": report.pinned,
+        "signatures_checked": not report.unchecked,
+        "says": report.says,
+        "faults": report.faults,
+    }
+
+
+def sentences(report: Report) -> Iterator[str]:
+    """Give what people read."""
+    for fault in report.faults:
+        yield f"WRONG  {fault['where']}: {fault['what']}"
+    if not report.faults:
+        yield from (f"right  {line}" for line in ("intact", *report.says))
+        if report.unchecked:
+            yield "open   signatures were not checked: install the package cryptography"
+        elif not report.signed or report.signer is None:
+            yield "open   unsigned: anybody could have written this"
+        elif not report.pinned:
+            yield f"open   signed by {report.signer[0]}, which you did not pin: give --key FILE.pub"
+        else:
+            yield f"right  signed by {report.signer[0]}"
+    yield f"head   {digest_text(report.root)}"
 
 
 if __name__ == "__main__":

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from auditor.verify.standalone.formats import (
     ENTRY,
     Bad,
     digest_text,
+    file_digest,
     fold,
     leaf_hash,
     read_json,
@@ -43,12 +43,6 @@ def list_folder(report: Report, run: Path) -> list[str]:
             else:
                 files.append(name)
     return files
-
-
-def file_digest(path: Path) -> str:
-    """Return the digest of a file, however large."""
-    with path.open("rb") as file:
-        return digest_text(hashlib.file_digest(file, "sha256").digest())
 
 
 def moment(text: str) -> datetime | None:
@@ -87,50 +81,58 @@ def read_ledger(report: Report, data: bytes) -> tuple[list[dict[str, Any]], list
 
 
 def check_run(report: Report, run: Path) -> None:
-    """Check a run folder, byte by byte."""
+    """Check a run folder, byte by byte; raises :class:`Bad` where there is none."""
     files = list_folder(report, run)
     if not {"ledger.jsonl", "head", "run.json", "findings.json", "key.pub"} & set(files):
         raise Bad("not a run: there is no ledger.jsonl")
-    content = {name: (run / name).read_bytes() if name in files else b""
-               for name in ("ledger.jsonl", "head", "key.pub", "policy.yaml")}  # fmt: skip
-    entries, lines = read_ledger(report, content["ledger.jsonl"])
-    root = fold([leaf_hash(line) for line in lines])
-    if not entries or entries[0]["seq"] != 0:
-        report.root = root
-        return report.fault("ledger.jsonl, entry 0", "there is no entry 0")
-    first, last = entries[0]["body"], entries[-1]
-    report.demand(entries[0]["type"] == "register", "ledger.jsonl, entry 0", "does not register")
-    report.demand("signer" in first, "ledger.jsonl, entry 0", "nothing is said about a signer")
-    note = check_note(report, content["head"], first)
+
+    def read(name: str) -> bytes:
+        return (run / name).read_bytes() if name in files else b""
+
+    entries, lines = read_ledger(report, read("ledger.jsonl"))
+    root = fold(map(leaf_hash, lines))
+    if entries and entries[0]["seq"] == 0:
+        first = entries[0]["body"]
+        report.demand(entries[0]["type"] == "register", "entry 0", "it does not register a run")
+        report.demand("signer" in first, "entry 0", "nothing is said about a signer")
+        note = check_note(report, read("head"), first)
+        if note:
+            named = note[0] == f"auditor/run/{quote(str(first.get('run')), safe='')}"
+            report.demand(named and first.get("run"), "head", "the head belongs to another run")
+            report.demand(note[1] == len(lines), "head", "the number of entries is another one")
+            report.demand(note[2] == root, "head", "the root is not that of the ledger")
+        key = b"" if first.get("signer") is None else f"{first['signer']}\n".encode()
+        report.demand(read("key.pub") == key, "key.pub", "not the signer that entry 0 names")
+        policy = first.get("policy")
+        stated = policy.get("digest") if isinstance(policy, dict) else policy
+        found = digest_text(sha(read("policy.yaml"))) if "policy.yaml" in files else None
+        named = stated == found and (policy is None or stated is not None)
+        report.demand(named, "policy.yaml", "not the policy that entry 0 registered")
+        check_seal(report, run, entries, set(files) - {"ledger.jsonl", "head"})
+    else:
+        report.fault("ledger.jsonl", "there is no entry 0")
     report.root = root
-    if note:
-        name = first.get("run")
-        named = isinstance(name, str) and name and note[0] == f"auditor/run/{quote(name, safe='')}"
-        report.demand(named, "head", "the head belongs to another run")
-        report.demand(note[1] == len(lines), "head", "the number of entries is another one")
-        report.demand(note[2] == root, "head", "the root is not that of the ledger")
-    key = b"" if first.get("signer") is None else f"{first['signer']}\n".encode()
-    report.demand(content["key.pub"] == key, "key.pub", "not the signer that entry 0 names")
-    policy = first.get("policy")
-    stated = policy.get("digest") if isinstance(policy, dict) else None
-    found = digest_text(sha(content["policy.yaml"])) if "policy.yaml" in files else None
-    report.demand(policy in (None, stated) or stated, "ledger.jsonl, entry 0", "policy: no digest")
-    report.demand(stated == found, "policy.yaml", "not the policy that entry 0 registered")
-    seals = [entry for entry in entries if entry["type"] == "seal"]
-    bound = last["body"].get("files") if last["type"] == "seal" else None
-    if not isinstance(bound, dict) or len(seals) != 1 or len(last["body"]) != 1:
-        return report.fault("ledger.jsonl", "the last entry, and no other, is not a seal")
-    present = set(files) - {"ledger.jsonl", "head"}
-    for name in sorted({*present, *bound}):
-        if report.demand(name in present, name, "the file is missing") and report.demand(
-            name in bound, name, "the file was added after the seal"
-        ):
-            same = file_digest(run / name) == bound[name]
+    report.says.append(f"{len(lines)} entries; findings and verdicts were not computed again")
+
+
+def check_seal(report: Report, run: Path, entries: list[dict[str, Any]], present: set[str]) -> None:
+    """Hold every file against the last entry, and then what the files hold."""
+    body, seals = (
+        entries[-1]["body"],
+        [entry["seq"] for entry in entries if entry["type"] == "seal"],
+    )
+    bound = body.get("files")
+    if not isinstance(bound, dict) or len(body) != 1 or seals != [entries[-1]["seq"]]:
+        report.fault("ledger.jsonl", "the last entry, and no other, is not a seal")
+        return
+    for name in sorted(present - set(bound)):
+        report.fault(name, "the file was added after the seal")
+    for name, digest in cast("dict[str, Any]", bound).items():
+        if report.demand(name in present, name, "the file is missing"):
+            same = file_digest(run / name) == digest
             report.demand(same, name, "the file was changed after the seal")
     check_statements(report, run, present)
     check_records(report, run, entries, present)
-    report.says.append(f"{len(lines)} entries; findings and verdicts were not computed again")
-    return None
 
 
 def check_statements(report: Report, run: Path, present: set[str]) -> None:

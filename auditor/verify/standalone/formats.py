@@ -6,8 +6,9 @@ import base64
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
 
 __all__ = [
     "BUCKETS",
@@ -21,7 +22,9 @@ __all__ = [
     "climb",
     "digest_text",
     "ecmascript",
+    "file_digest",
     "fold",
+    "is_digest",
     "leaf_hash",
     "read_json",
     "sha",
@@ -29,6 +32,7 @@ __all__ = [
     "step_leaf",
     "unbase64",
     "unhex",
+    "utf_16",
 ]
 
 EMPTY = hashlib.sha256(b"").digest()
@@ -49,6 +53,17 @@ def sha(data: bytes) -> bytes:
 def digest_text(digest: bytes) -> str:
     """Return a digest as the record writes it."""
     return "sha256:" + digest.hex()
+
+
+def is_digest(text: object) -> bool:
+    """Whether a text reads ``sha256:`` and 64 lower-case hex digits."""
+    return isinstance(text, str) and len(text) == 71 and text == digest_text(unhex(text[7:]))
+
+
+def file_digest(path: Path) -> str:
+    """Return the digest of a file, however large."""
+    with path.open("rb") as file:
+        return digest_text(hashlib.file_digest(file, "sha256").digest())
 
 
 def unhex(text: str) -> bytes:
@@ -91,11 +106,16 @@ def read_json(data: bytes) -> Any:
 def canonical(value: Any) -> str:
     """Write JSON in canonical form (RFC 8785)."""
     if isinstance(value, dict):
-        names = sorted(value, key=lambda name: name.encode("utf-16-be"))
-        return "{" + ",".join(f"{canonical(name)}:{canonical(value[name])}" for name in names) + "}"
+        fields = sorted(cast("dict[str, Any]", value).items(), key=utf_16)
+        return "{" + ",".join(f"{canonical(name)}:{canonical(item)}" for name, item in fields) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(canonical, value)) + "]"
+        return "[" + ",".join(map(canonical, cast("list[Any]", value))) + "]"
     return ecmascript(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+
+
+def utf_16(field: tuple[str, Any]) -> bytes:
+    """Return what fields are sorted by: the UTF-16 code units of their names."""
+    return field[0].encode("utf-16-be")
 
 
 def ecmascript(value: float) -> str:
@@ -132,13 +152,18 @@ def leaf_hash(data: bytes) -> bytes:
     return sha(b"\x00" + data)
 
 
-def fold(level: Sequence[bytes]) -> bytes:
-    """Return the root over leaf hashes (RFC 6962, section 2.1)."""
-    while len(level) > 1:
-        pairs = zip(level[::2], level[1::2], strict=False)
-        odd = level[-1:] if len(level) % 2 else []
-        level = [*(sha(b"\x01" + left + right) for left, right in pairs), *odd]
-    return level[0] if level else EMPTY
+def fold(hashes: Iterable[bytes]) -> bytes:
+    """Return the root over leaf hashes (RFC 6962, section 2.1), however many."""
+    peaks: list[bytes] = []
+    for size, hash_ in enumerate(hashes):
+        top, full = hash_, size
+        while full % 2:
+            top, full = sha(b"\x01" + peaks.pop() + top), full // 2
+        peaks.append(top)
+    root = peaks.pop() if peaks else EMPTY
+    while peaks:
+        root = sha(b"\x01" + peaks.pop() + root)
+    return root
 
 
 def climb(hash_: bytes, index: int, size: Any, path: Sequence[str]) -> str | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from array import array
+from collections.abc import Sequence
 from itertools import pairwise
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ from auditor.verify.standalone.formats import (
     CHUNK,
     METHODS,
     WIDTH,
+    canonical,
     digest_text,
+    file_digest,
     fold,
+    is_digest,
     leaf_hash,
-    sha,
     step_leaf,
 )
 from auditor.verify.standalone.signatures import Report
@@ -29,44 +33,67 @@ def check_records(
     report: Report, run: Path, entries: list[dict[str, Any]], present: set[str]
 ) -> None:
     """Hold the committed records and steps against their files: order, roots, counts."""
-    splits: dict[str, bytes] = {}
+    splits: dict[str, bytes | mmap] = {}
     following: dict[str, int] = {}
     bound: set[str] = set()
     for entry in entries:
-        body, kind, where = entry["body"], entry["type"], f"ledger.jsonl, entry {entry['seq']}"
+        body, kind = entry["body"], entry["type"]
         if kind not in METHODS:
             continue
-        split, name = str(body.get("split")), str(body.get("file"))
+        where, name = f"ledger.jsonl, entry {entry['seq']}", usual_name(kind, body)
         bound.add(name)
-        usual = f"evidence/records-{split}.bin"
-        if kind == "steps" and type(body.get("first")) is int:
-            usual = f"evidence/steps-{split}-{body['first']:09d}.bin"
-        if not report.demand(name == usual and name in present and body.get("method") == METHODS[kind],
-                             where, "not the file or method of such an entry"):  # fmt: skip
+        right = body.get("file") == name and body.get("method") == METHODS[kind]
+        if not report.demand(right and name in present, where, "not the file of such an entry"):
             continue
-        data = (run / name).read_bytes()
+        split, data = str(body["split"]), mapped(run / name)
         if kind == "records":
-            good = split not in splits and "records_key_root" in entries[0]["body"]
+            root = entries[0]["body"].get("records_key_root")
+            right = split not in splits and is_digest(root)
+            said = read_records(data)
             splits[split] = data
-            leaves = [data[at : at + WIDTH] for at in range(0, len(data), WIDTH)]
-            rising = all(low < high for low, high in pairwise(leaves))
-            report.demand(rising and len(data) % WIDTH == 0, name, "not in strict order")
-            said = {"count": len(leaves), "root": digest_text(fold(list(map(leaf_hash, leaves))))}
         else:
-            first = body.get("first")
-            good = split in splits and first == following.get(split, first)
+            right = split in splits and body["first"] == following.get(split, body["first"])
             said = read_steps(data, splits.get(split, b""))
-            if said:
-                following[split] = said["last"] + 1
-        said = said and {**said, "digest": digest_text(sha(data))}
-        good = good and said and all(body.get(field) == value for field, value in said.items())
-        report.demand(good, where, f"does not say what {name} holds")
+            following[split] = said["last"] + 1 if said else -1
+        if said is None:
+            report.fault(name, "not in order, cut, or something else")
+        else:
+            said["digest"] = file_digest(run / name)
+            right = right and canonical(body) == canonical({**body, **said})
+            report.demand(right, where, f"it does not say what {name} holds")
     for name in sorted(present - bound):
-        report.demand(not name.startswith(("evidence/records-", "evidence/steps-")), name,
-                      "no entry speaks of this file")  # fmt: skip
+        right = not name.startswith(("evidence/records-", "evidence/steps-"))
+        report.demand(right, name, "no entry speaks of this file")
 
 
-def read_steps(data: bytes, leaves: bytes) -> dict[str, Any] | None:
+def usual_name(kind: str, body: dict[str, Any]) -> str:
+    """Return where the file of an entry lies; nothing where the entry is none."""
+    split, first = body.get("split"), body.get("first")
+    if type(split) is not str or (kind == "steps" and type(first) is not int):
+        return ""
+    return f"evidence/{kind}-{split}" + (".bin" if kind == "records" else f"-{first:09d}.bin")
+
+
+def mapped(path: Path) -> bytes | mmap:
+    """Map a file, which is sliced like bytes; an empty one cannot be mapped."""
+    with path.open("rb") as file:
+        return mmap(file.fileno(), 0, access=ACCESS_READ) if path.stat().st_size else b""
+
+
+def read_records(data: bytes | mmap) -> dict[str, Any] | None:
+    """Return what an entry says of sorted commitments; ``None`` where they are not in order."""
+    before, starts = b"", range(0, len(data), WIDTH)
+    for at in starts:
+        if before >= data[at : at + WIDTH]:
+            return None
+        before = data[at : at + WIDTH]
+    if len(data) % WIDTH:
+        return None
+    root = fold(leaf_hash(data[at : at + WIDTH]) for at in starts)
+    return {"count": len(starts), "root": digest_text(root)}
+
+
+def read_steps(data: bytes | mmap, leaves: bytes | mmap) -> dict[str, Any] | None:
     """Return what an entry says of a file of steps; ``None`` where it cannot be read."""
     first, steps, total = (int.from_bytes(data[at : at + 8], "little") for at in (16, 24, 32))
     if data[:16] != b"auditor/steps/1\n" or len(data) != 48 + 8 * steps + 4 * total:
@@ -79,11 +106,23 @@ def read_steps(data: bytes, leaves: bytes) -> dict[str, Any] | None:
     beyond = any(p * WIDTH >= len(leaves) and p != UNKNOWN for p in positions)
     if offsets[0] != 0 or offsets[-1] != total or not rising or beyond:
         return None
-    hashes: list[bytes] = []
-    for at in range(steps):
-        part = [leaves[WIDTH * p : WIDTH * p + WIDTH] if p != UNKNOWN else bytes(WIDTH)
-                for p in positions[offsets[at] : offsets[at + 1]]]  # fmt: skip
-        chunks = [leaf_hash(b"".join(part[i : i + CHUNK])) for i in range(0, len(part), CHUNK)]
-        hashes.append(leaf_hash(step_leaf(first + at, len(part), fold(chunks))))
-    return {"first": first, "last": first + steps - 1, "count": steps, "records": total,
-            "unknown": positions.count(UNKNOWN), "root": digest_text(fold(hashes))}  # fmt: skip
+    hashes = (
+        step_hash(first + at, positions[low:high], leaves)
+        for at, (low, high) in enumerate(pairwise(offsets))
+    )
+    return {
+        "first": first,
+        "last": first + steps - 1,
+        "count": steps,
+        "records": total,
+        "unknown": positions.count(UNKNOWN),
+        "root": digest_text(fold(hashes)),
+    }
+
+
+def step_hash(number: int, positions: Sequence[int], leaves: bytes | mmap) -> bytes:
+    """Return the leaf hash of a step, over the commitments of its records."""
+    held = [leaves[WIDTH * p : WIDTH * p + WIDTH] if p != UNKNOWN else bytes(WIDTH)
+            for p in positions]  # fmt: skip
+    chunks = (leaf_hash(b"".join(held[at : at + CHUNK])) for at in range(0, len(held), CHUNK))
+    return leaf_hash(step_leaf(number, len(held), fold(chunks)))
