@@ -38,6 +38,10 @@ def data(
     positive: Positive = None,
     bins: Bins = None,
     intersections: Intersections = 2,
+    schema: Annotated[
+        str | None,
+        typer.Option(help="Types under which records are digested, as in 'age: int, sex: string'."),
+    ] = None,
     sources: Annotated[
         str | None,
         typer.Option(help="Where the data come from: an auditor/sources/v1 or Croissant file."),
@@ -113,7 +117,7 @@ def data(
                 bins=roles.bins, intersections=intersections, population=population,
                 population_column=population_column, annotators=as_names(annotators),
                 proxies=proxies, features=as_names(features), text=as_names(text), entity=entity,
-                sources=sources or (),
+                schema=schema, sources=sources or (),
                 benchmarks=read_named(benchmark, option="--benchmark"), production=production,
             )  # fmt: skip
         verdict = finish(audit, out=out, json=json, stage="data")

@@ -20,7 +20,8 @@ def register(app: typer.Typer) -> None:
 def report(
     run: Annotated[Path, typer.Argument(help="The folder of a run.")],
     format: Annotated[
-        str, typer.Option("--format", help="One or more of html, md, json, croissant, as in html,md.")
+        str,
+        typer.Option("--format", help="One or more of html, md, json, croissant, as in html,md."),
     ] = "html",
     out: Annotated[
         Path | None,

@@ -283,6 +283,15 @@ class Table:
             data = blobs.buffers()[1].to_pybytes()[start : start + 32 * len(blobs)]
             yield np.frombuffer(data, np.uint64).reshape(-1, 4)
 
+    def contents(self) -> Iterator[pa.RecordBatch]:
+        """Yield all rows in order, every field as the text that :meth:`row_hashes` hashes."""
+        listed = ", ".join(f"{self._content(c)} as {quoted(c)}" for c in self.columns)
+        yield from self.batches(f"select {listed} from data")
+
+    def records(self) -> Iterator[pa.RecordBatch]:
+        """Yield all rows in order, in the types that the table has."""
+        yield from self.batches("select * from data")
+
     def _content(self, column: str) -> str:
         text = self.text(column)
         if self.types[column] not in {"DOUBLE", "FLOAT"}:

@@ -60,6 +60,7 @@ class AuditedData(AuditedRun):
         positive: Any = None,
         bins: Mapping[str, Sequence[float]] | None = None,
         intersections: int = 2,
+        schema: Any = None,
         sources: str | Path | Sequence[Any] = (),
         text: str | Sequence[str] = (),
         entity: str | None = None,
@@ -89,6 +90,10 @@ class AuditedData(AuditedRun):
             The column of record ids, by which loop items that carry one are matched.
         intersections:
             The largest number of attributes that are crossed.
+        schema:
+            The types under which the digests of the records are taken, as in
+            ``"age: int64, sex: string"``, a mapping or an Arrow schema: the same data from CSV,
+            Parquet or pandas then have the same digests. By default every field is text.
         sources:
             Where the data come from and what may be done with them: a file of schema
             ``auditor/sources/v1``, a data set's Croissant file, or sources
@@ -132,7 +137,7 @@ class AuditedData(AuditedRun):
         data = self._data = register_tables(
             {"train": train, "validation": validation, "test": test}, roles,
             intersections=intersections, options=options, sources=declared,
-            lineage=self._lineage.value,
+            lineage=self._lineage.value, schema=schema,
         )  # fmt: skip
         self._settings = settings_of(roles, intersections)
         self._recording.register(

@@ -14,8 +14,9 @@ from auditor.checks import Subject
 from auditor.datasets import DataOptions, Roles, Table, declare_groups, group_codes, open_table
 from auditor.errors import InputError
 from auditor.evidence import Stage
-from auditor.provenance import FILE_METHOD, ROW_METHOD, file_manifest, rows_digest
+from auditor.provenance import FILE_METHOD, default_cache, file_manifest, record_manifest
 from auditor.provenance.lineage import Lineage
+from auditor.provenance.records import RecordManifest
 from auditor.provenance.sources import Source
 from auditor.stats import Groups, Statistic
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RegisteredData",
-    "content_digest",
+    "content_manifest",
     "options_manifest",
     "register_tables",
     "same_records",
@@ -42,6 +43,7 @@ class RegisteredData:
     options: DataOptions = field(default_factory=DataOptions)
     sources: tuple[Source, ...] = ()
     lineage: Lineage | None = None
+    schema: Any = None
 
     def subject(
         self,
@@ -62,7 +64,7 @@ class RegisteredData:
     @cached_property
     def manifests(self) -> dict[str, dict[str, Any]]:
         """What the record keeps of every table, by split."""
-        return {split: table_manifest(table) for split, table in self.tables.items()}
+        return {split: table_manifest(t, self.schema) for split, t in self.tables.items()}
 
     def digests(self, *splits: str) -> dict[str, str]:
         """Return the digests of the tables, all or those of some splits."""
@@ -130,6 +132,7 @@ def register_tables(
     options: DataOptions | None = None,
     sources: tuple[Source, ...] = (),
     lineage: Lineage | None = None,
+    schema: Any = None,
 ) -> RegisteredData:
     """Open and check the tables, and declare the groups that they hold together."""
     tables = {
@@ -150,24 +153,36 @@ def register_tables(
     groups = declare_groups(
         list(tables.values()), roles.sensitive, bins=roles.bins, intersections=intersections
     )
-    return RegisteredData(tables, roles, groups, options, sources, lineage)
+    return RegisteredData(tables, roles, groups, options, sources, lineage, schema)
 
 
-def content_digest(table: Table) -> str:
-    """Return the digest of a table's columns and rows."""
-    return rows_digest(table.columns, table.row_hash_batches(table.columns))
+def content_manifest(table: Table, schema: Any = None) -> RecordManifest:
+    """Return the digests of a table's records, in their order and as a set.
+
+    Under a declared ``schema`` (see :func:`auditor.provenance.declared_schema`) the same data have
+    the same digests from whatever kind of file. Without one every field is text, whole numbers
+    written alike in columns of integers and of floats.
+    """
+    if schema is not None:
+        return record_manifest(table.records(), schema, where=table.name)
+    texts = dict.fromkeys(table.columns, "string")
+    return record_manifest(table.contents(), texts, where=table.name)
 
 
-def table_manifest(table: Table) -> dict[str, Any]:
+def table_manifest(table: Table, schema: Any = None) -> dict[str, Any]:
     """Return what the record keeps of a table: names, counts and digests; never a row."""
+    records = content_manifest(table, schema)
     return {
         "name": table.files[0].name if len(table.files) == 1 else table.name.rsplit("/")[-1],
-        "rows": table.rows,
+        "rows": records.rows,
         "columns": list(table.columns),
-        "digest": content_digest(table),
-        "method": ROW_METHOD,
+        "types": dict(table.types),
+        "digest": records.ordered_root,
+        "set_digest": records.set_digest,
+        "method": records.method,
+        "schema": None if schema is None else records.schema,
         "file_method": FILE_METHOD,
-        "files": file_manifest(table.files),
+        "files": file_manifest(table.files, cache=default_cache()),
     }
 
 

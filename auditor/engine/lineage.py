@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from auditor.datasets import open_table
-from auditor.engine.datasets import content_digest
+from auditor.engine.datasets import content_manifest
 from auditor.engine.recording import Recording
 from auditor.errors import InputError
 from auditor.provenance.lineage import Data, Derivation, How, Lineage
@@ -40,7 +40,7 @@ class RecordedLineage:
     def preparation(self, function: Any, *, name: str | None, groups: Sequence[str]) -> Any:
         """Observe a function; see :meth:`auditor.Audit.preparation`."""
         return preparation(
-            function, record=self._record, digest=lambda t: content_digest(open_table(t)),
+            function, record=self._record, digest=lambda t: content_manifest(open_table(t)).ordered_root,
             name=name, groups=groups,
         )  # fmt: skip
 
@@ -86,4 +86,4 @@ def _data(name: str, given: Any) -> Data:
     table = open_table(given)
     plain = isinstance(given, (str, Path)) and name.split()[0] in ("input", "output")
     shown = Path(str(given)).name if plain else name
-    return Data(id=content_digest(table), name=shown[:200], rows=table.rows)
+    return Data(id=content_manifest(table).ordered_root, name=shown[:200], rows=table.rows)
