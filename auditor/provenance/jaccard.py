@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.provenance.tokens import Tokens
+from auditor.provenance.tokens import Tokens, distinct
 
 __all__ = ["as_sets", "jaccard"]
 
@@ -14,9 +14,13 @@ _CHUNK = 1 << 21
 
 def as_sets(documents: Tokens) -> Tokens:
     """Return each document as a sorted set of numbers below 2³² that stand for the hashes."""
-    _, numbers = np.unique(documents.values, return_inverse=True)
+    order = np.argsort(documents.values)
+    ordered = documents.values[order]
+    numbers = np.zeros(order.size, np.uint64)
+    if order.size:
+        numbers[order[1:]] = np.cumsum(ordered[1:] != ordered[:-1])
     owners = np.repeat(np.arange(documents.documents, dtype=np.uint64), documents.lengths)
-    kept = np.unique(owners << np.uint64(32) | numbers.astype(np.uint64))
+    kept = distinct(owners << np.uint64(32) | numbers)
     offsets = np.searchsorted(kept, np.arange(documents.documents + 1, dtype=np.uint64) << 32)
     return Tokens(kept & np.uint64(0xFFFFFFFF), offsets.astype(np.int64))
 

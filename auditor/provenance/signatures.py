@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.provenance.banding import Bands
-from auditor.provenance.tokens import Tokens, mixed
+from auditor.provenance.tokens import Tokens, distinct, mixed
 
 __all__ = ["Candidates", "candidate_pairs", "sharing_a_band"]
 
@@ -44,7 +44,7 @@ def candidate_pairs(sets: Tokens, bands: Bands) -> Candidates:
     for band in range(bands.bands):
         order = np.argsort(keys[:, band], kind="stable").astype(np.uint64)
         ordered = keys[order, band]
-        starts = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] + np.uint64(1)))
+        starts = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - np.uint64(1)))
         sizes = np.diff(np.append(starts, ordered.size))
         crowd = np.repeat(sizes, sizes)
         # Whoever shares the band with nobody is passed over from the start.
@@ -58,7 +58,7 @@ def candidate_pairs(sets: Tokens, bands: Bands) -> Candidates:
             found.append(order[together] << np.uint64(32) | order[together + step])
             made += together.size
         left_out += wanted - made
-    pairs = np.unique(np.concatenate([np.zeros(0, np.uint64), *found]))
+    pairs = distinct(np.concatenate([np.zeros(0, np.uint64), *found]))
     first, second = pairs >> np.uint64(32), pairs & np.uint64(0xFFFFFFFF)
     return first.astype(np.int64), second.astype(np.int64), left_out
 

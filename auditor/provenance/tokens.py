@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["TOKEN_METHOD", "Tokens", "concatenated", "mixed", "text_tokens"]
+__all__ = ["TOKEN_METHOD", "Tokens", "concatenated", "distinct", "mixed", "text_tokens"]
 
 TOKEN_METHOD = "nfkc-casefold-words"
 
@@ -101,6 +101,12 @@ def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     out *= np.uint64(0x94D049BB133111EB)
     out ^= out >> np.uint64(31)
     return out
+
+
+def distinct(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the distinct values in order; by sorting, many times as fast here as ``unique``."""
+    ordered = np.sort(values)
+    return ordered[np.diff(ordered, prepend=ordered[:1] - np.uint64(1)) != 0]
 
 
 def text_tokens(texts: pa.Array | pa.ChunkedArray) -> Tokens:
