@@ -48,9 +48,7 @@ def jaccard(
     return out
 
 
-def _shared(
-    sets: Tokens, first: NDArray[np.int64], second: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _shared(sets: Tokens, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
     """Count common elements: both sets of a pair in one list, where equal neighbours are shared."""
     every = np.concatenate([_elements(sets, first), _elements(sets, second)])
     every.sort()

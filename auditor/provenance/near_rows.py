@@ -36,7 +36,7 @@ def row_tokens(columns: Sequence[tuple[pa.Array, pa.Array]]) -> NDArray[np.uint6
         hashes[np.isnan(values)] = 0
         if text.any():
             hashes[text] = text_tokens(texts.drop_null()).keys()
-        out.append(mixed(hashes + np.uint64(place + 1) * np.uint64(0x9E3779B97F4A7C15)))
+        out.append(mixed(hashes + mixed(np.array([place + 1], np.uint64))))
     return np.stack(out, axis=1)
 
 
