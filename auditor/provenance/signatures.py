@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,14 +23,11 @@ Candidates = tuple[NDArray[np.int64], NDArray[np.int64], int]
 
 def sharing_a_band(sets: Tokens, bands: Bands) -> NDArray[np.bool_]:
     """Mark the documents that share a band with another one, shape ``[documents]``."""
-    from rensa import RMinHash, RMinHashLSH
-
     if sets.documents < 2:
         return np.zeros(sets.documents, bool)
-    matrix = RMinHash.digest_matrix_from_flat_token_hashes(
-        sets.values, sets.offsets, bands.slots, _SEED
-    )
-    index = RMinHashLSH(0.5, bands.slots, bands.bands)  # the threshold plays no part in the bands
+    matrix = _signed(sets.values, sets.offsets, bands)
+    # The threshold plays no part in the bands.
+    index = _rensa().RMinHashLSH(0.5, bands.slots, bands.bands)
     return np.array(index.query_duplicate_flags_matrix_one_shot(matrix), bool)
 
 
@@ -65,16 +65,22 @@ def candidate_pairs(sets: Tokens, bands: Bands) -> Candidates:
 
 def _band_keys(sets: Tokens, bands: Bands) -> NDArray[np.uint64]:
     """Return a hash of each band of each document, shape ``[documents, bands]``."""
-    from rensa import RMinHash
-
     keys = np.empty((sets.documents, bands.bands), np.uint64)
     odd = mixed(np.arange(1, bands.rows + 1, dtype=np.uint64)) | np.uint64(1)
     for start in range(0, sets.documents, _ROWS):
         offsets = sets.offsets[start : start + _ROWS + 1]
         values = sets.values[offsets[0] : offsets[-1]]
-        matrix = RMinHash.digest_matrix_from_flat_token_hashes(
-            values, offsets - offsets[0], bands.slots, _SEED
-        )
+        matrix = _signed(values, offsets - offsets[0], bands)
         slots = np.array(matrix.to_rows(), np.uint64).reshape(-1, bands.bands, bands.rows)
         keys[start : start + _ROWS] = mixed((mixed(slots) * odd).sum(axis=2, dtype=np.uint64))
     return keys
+
+
+def _signed(values: NDArray[np.uint64], offsets: NDArray[np.int64], bands: Bands) -> Any:
+    return _rensa().RMinHash.digest_matrix_from_flat_token_hashes(
+        values, offsets, bands.slots, _SEED
+    )
+
+
+def _rensa() -> Any:
+    return import_module("rensa")  # it has no types

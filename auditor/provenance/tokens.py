@@ -201,7 +201,7 @@ def _eight(
 def _folded(data: NDArray[np.uint8], borders: NDArray[np.int64]) -> pa.Array:
     """Normalise the texts that are not ASCII, all at once; the others stay as they are."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+    from pyarrow.compute import call_function
 
     texts = pa.LargeStringArray.from_buffers(
         borders.size - 1, pa.py_buffer(borders), pa.py_buffer(data)
@@ -210,10 +210,11 @@ def _folded(data: NDArray[np.uint8], borders: NDArray[np.int64]) -> pa.Array:
     np.cumsum(data >= 128, out=wide[1:])
     mask = wide[borders[1:]] > wide[borders[:-1]]
     # A unit separator borders texts; it composes with nothing, and inside a text it is a border.
-    chosen = pc.replace_substring(texts.filter(pa.array(mask)), "\x1f", " ")
-    joined = unicodedata.normalize("NFKC", "\x1f".join(chosen.to_pylist())).casefold()
+    chosen = [text.replace("\x1f", " ") for text in texts.filter(pa.array(mask)).to_pylist()]
+    joined = unicodedata.normalize("NFKC", "\x1f".join(chosen)).casefold()
     folded = unicodedata.normalize("NFKC", joined).translate(_SIGNS).split("\x1f")
-    return pc.replace_with_mask(texts, pa.array(mask), pa.array(folded, pa.large_string()))
+    replaced = [texts, pa.array(mask), pa.array(folded, pa.large_string())]
+    return call_function("replace_with_mask", replaced)
 
 
 _UNSPACED = ("CJK UNIFIED", "CJK COMPAT", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")

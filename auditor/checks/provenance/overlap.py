@@ -39,8 +39,8 @@ _METRICS = {
     CONTAINED: ("contained_rate",),
     ENTITIES: ("entity_overlap_rate", "shared_entity_rate"),
 }
-_FOUND = ("all", "records", "found")
-_OF_ENTITIES = (*_FOUND, "entities", "shared")
+_FOUND: tuple[str, ...] = ("all", "records", "found")
+_OF_ENTITIES: tuple[str, ...] = (*_FOUND, "entities", "shared")
 
 
 @register
@@ -111,7 +111,7 @@ def _count(
     if isinstance(found, str):
         return absent_counts(kind, _FOUND, split, found)
     every = np.ones(table.rows, bool)
-    marks = dict(zip(_FOUND, (every, found.compared, found.found), strict=True))
+    marks = {"all": every, "records": found.compared, "found": found.found}
     return count_rows(kind, table, subject, marks, {"split": split, **found.context})
 
 
