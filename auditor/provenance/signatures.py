@@ -52,8 +52,8 @@ def candidate_pairs(sets: Tokens, bands: Bands) -> Candidates:
         wanted = int((sizes * (sizes - 1) // 2).sum())
         made = 0
         for step in range(1, int(sizes.max(initial=1))):
-            together = np.flatnonzero(ordered[step:] == ordered[:-step])
-            if not together.size or made + together.size > budget:
+            together = np.flatnonzero(ordered[step:] == ordered[:-step])[: budget - made]
+            if not together.size:
                 break
             found.append(order[together] << np.uint64(32) | order[together + step])
             made += together.size
