@@ -24,7 +24,7 @@ def _share(over: str, under: str, empty: str) -> Callable[[Row], Sample]:
             return Absent(str(row.context["reason"]))
         n = int(row.column(under))
         if not n:
-            return Absent(empty if row.column("all") else "no records")
+            return Absent(empty if row.column("records") else "no records")
         return Census(int(row.column(over)) / n, n, f"census-{row.context['method']}")
 
     return read
@@ -33,7 +33,7 @@ def _share(over: str, under: str, empty: str) -> Callable[[Row], Sample]:
 add_metric(
     Metric(
         "near_duplicate_rate", "Share of near-repeated records", ideal=0.0, better="lower",
-        readers={NEAR_REPEATED: _share("found", "records", "no record has a token")},
+        readers={NEAR_REPEATED: _share("found", "compared", "no record has a token")},
         parameter="table",
         formula="records whose Jaccard similarity to an earlier one is large enough / records",
         source="Broder (1997), On the resemblance and containment of documents",
@@ -43,7 +43,7 @@ add_metric(
 add_metric(
     Metric(
         "near_overlap_rate", "Share of records near one trained on", ideal=0.0, better="lower",
-        readers={NEAR_OVERLAP: _share("found", "records", "no record has a token")},
+        readers={NEAR_OVERLAP: _share("found", "compared", "no record has a token")},
         parameter="table",
         formula="records whose Jaccard similarity to a training record is large enough / records",
         source="Broder (1997), On the resemblance and containment of documents",
@@ -54,7 +54,7 @@ add_metric(
     Metric(
         "contained_rate", "Share of records contained in training text", ideal=0.0,
         better="lower", parameter="table",
-        readers={CONTAINED: _share("found", "records", "no text is long enough")},
+        readers={CONTAINED: _share("found", "compared", "no text is long enough")},
         formula="records of whose n-grams enough occur in the training text / long enough records",
         source="Brown et al. (2020), Language models are few-shot learners, appendix C",
     ),
@@ -64,7 +64,7 @@ add_metric(
     Metric(
         "entity_overlap_rate", "Share of records of entities also trained on", ideal=0.0,
         better="lower", parameter="table",
-        readers={ENTITIES: _share("found", "records", "no record names an entity")},
+        readers={ENTITIES: _share("found", "compared", "no record names an entity")},
         formula="records whose entity has training records / records with an entity",
         source="Kapoor and Narayanan (2023), Leakage and the reproducibility crisis, L3.2",
     ),

@@ -47,7 +47,9 @@ def test_n_grams_do_not_run_from_one_record_into_the_next() -> None:
 
 
 def test_another_language_is_not_found() -> None:
-    assert shares(["十个鸭蛋每天早上吃三个剩下的全部卖掉"], ["ten duck eggs each day " * 3]) == [0.0]
+    assert shares(["十个鸭蛋每天早上吃三个剩下的全部卖掉"], ["ten duck eggs each day " * 3]) == [
+        0.0
+    ]
 
 
 documents = st.lists(st.lists(st.integers(0, 2), max_size=9), max_size=6)

@@ -42,11 +42,14 @@ def count_rows(
     return counts
 
 
-def absent_counts(kind: str, columns: Sequence[str], split: str, reason: str) -> SliceTable:
-    """Return counts of nothing, which say why nothing was counted."""
-    return SliceTable.zero(
-        kind, Groups.declare([]), columns, context={"split": split, "reason": reason}
-    )
+def absent_counts(
+    kind: str, columns: Sequence[str], split: str, table: Table, reason: str
+) -> SliceTable:
+    """Return counts of the records alone, which say why nothing else was counted."""
+    context = {"split": split, "reason": reason}
+    counts = SliceTable.zero(kind, Groups.declare([]), columns, context=context)
+    counts.values[:, counts.column("records")] = table.rows
+    return counts
 
 
 def derive_shares(

@@ -71,7 +71,7 @@ class Duplicates(Check):
             )[split]
             context = near_rows_method(len(columns), self.similarity, found.uncompared)
         marks = {
-            "all": np.ones(table.rows, bool), "records": ~found.empty, "found": found.repeated,
+            "records": np.ones(table.rows, bool), "compared": ~found.empty, "found": found.repeated,
         }  # fmt: skip
         return count_rows(NEAR_REPEATED, table, subject, marks, {"split": split, **context})
 

@@ -39,7 +39,7 @@ _METRICS = {
     CONTAINED: ("contained_rate",),
     ENTITIES: ("entity_overlap_rate", "shared_entity_rate"),
 }
-_FOUND: tuple[str, ...] = ("all", "records", "found")
+_FOUND: tuple[str, ...] = ("records", "compared", "found")
 _OF_ENTITIES: tuple[str, ...] = (*_FOUND, "entities", "shared")
 
 
@@ -80,7 +80,9 @@ class Overlap(Comparing):
             except NotMeasurable as error:
                 if split in splits:
                     raise
-                statistics.append(absent_counts(OVERLAP, ("records", split), split, str(error)))
+                statistics.append(
+                    absent_counts(OVERLAP, ("records", split), split, table, str(error))
+                )
                 continue
             marks = {"records": np.ones(table.rows, bool), split: found}
             statistics.append(count_rows(OVERLAP, table, subject, marks, {"split": split}))
@@ -109,9 +111,9 @@ def _count(
     kind: str, split: str, table: Table, subject: Subject, found: Marked | str
 ) -> SliceTable:
     if isinstance(found, str):
-        return absent_counts(kind, _FOUND, split, found)
+        return absent_counts(kind, _FOUND, split, table, found)
     every = np.ones(table.rows, bool)
-    marks = {"all": every, "records": found.compared, "found": found.found}
+    marks = {"records": every, "compared": found.compared, "found": found.found}
     return count_rows(kind, table, subject, marks, {"split": split, **found.context})
 
 
@@ -119,7 +121,7 @@ def _count_entities(
     split: str, table: Table, subject: Subject, found: EntityOverlap | str
 ) -> SliceTable:
     if isinstance(found, str):
-        return absent_counts(ENTITIES, _OF_ENTITIES, split, found)
+        return absent_counts(ENTITIES, _OF_ENTITIES, split, table, found)
     groups, flat = flat_slices(table, subject)
     known = found.numbers >= 0
     context: Mapping[str, str] = {
