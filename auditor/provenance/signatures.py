@@ -15,7 +15,7 @@ __all__ = ["Candidates", "candidate_pairs", "sharing_a_band"]
 
 _SEED = 42
 _ROWS = 1 << 13
-_MOST_PAIRS = 1 << 25
+_MOST_PAIRS = 1 << 23
 
 Candidates = tuple[NDArray[np.int64], NDArray[np.int64], int]
 """First documents, second documents, and how many pairs of crowded bands were left out."""
@@ -35,7 +35,7 @@ def candidate_pairs(sets: Tokens, bands: Bands) -> Candidates:
     """Return all pairs that share a band, each once, the smaller number first.
 
     In a band that very many share, only neighbours in order are paired, so that there are never
-    more than 2²⁵ pairs; how many were left out is returned.
+    more than 2²³ pairs; how many were left out is returned.
     """
     keys = _band_keys(sets, bands)
     budget = _MOST_PAIRS // bands.bands
