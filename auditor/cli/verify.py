@@ -94,7 +94,7 @@ def _verify_run(
             f"{result.rules} rules computed again from the statistics", "green",
         )  # fmt: skip
         if result.withheld:
-            _say(f"? redacted: {result.withheld:,} files and rows are withheld, and so nothing that "
+            _say(f"? redacted: {result.withheld:,} files and rows are withheld; nothing that "
                  "stands on them was computed again", "yellow")  # fmt: skip
         for stamp in result.timestamps:
             _say(f"✓ {stamp}" if result.timestamped else f"? {stamp}",

@@ -40,9 +40,8 @@ class RecordedLineage:
     def preparation(self, function: Any, *, name: str | None, groups: Sequence[str]) -> Any:
         """Observe a function; see :meth:`auditor.Audit.preparation`."""
         return preparation(
-            function, record=self._record, digest=lambda t: content_manifest(open_table(t)).ordered_root,
-            name=name, groups=groups,
-        )  # fmt: skip
+            function, record=self._record, digest=_digest, name=name, groups=groups
+        )
 
     def _record(self, body: dict[str, Any]) -> None:
         """Take a step that a function made; one that fits nowhere is recorded all the same."""
@@ -61,6 +60,10 @@ def as_sources(given: str | Path | Sequence[Any]) -> tuple[Source, ...]:
         return read_sources(given)
     listed = [item.to_json() if isinstance(item, Source) else item for item in given]
     return sources_from_body({"sources": listed}, where="sources=") if listed else ()
+
+
+def _digest(table: Any) -> str:
+    return content_manifest(open_table(table)).ordered_root
 
 
 def _named(given: Any, noun: str) -> list[tuple[str, Any]]:

@@ -19,6 +19,8 @@ def _share_of_records(row: Row) -> Sample:
 
     The first column counts the records; a table may have a column of the same name.
     """
+    if "reason" in row.context:
+        return Absent(str(row.context["reason"]))
     counted = row.columns[1:]
     name = counted[-1] if row.parameter is None else row.parameter
     if name not in counted:

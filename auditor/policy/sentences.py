@@ -51,7 +51,7 @@ def _passed(decided: Decided, region: Region) -> str:
 
 def _basis(decision: Decision, *, point: bool) -> str:
     """Say on what a decision stands where that is no confidence."""
-    if decision.estimate.method == "census":
+    if decision.estimate.method.startswith("census"):
         return ", counted over all there is"
     return " by its value" if point else ""
 
@@ -77,7 +77,7 @@ def _what(decision: Decision) -> str:
 
 def _value(decision: Decision, *, own: bool) -> str:
     """Write the value and the bounds that matter, which are one-sided each."""
-    if decision.estimate.method == "census":
+    if decision.estimate.method.startswith("census"):
         return number(decision.estimate.value)
     low, high = (
         (decision.low, decision.high) if own or decision.family_low is None

@@ -25,6 +25,7 @@ _METHODS = {
     "bias-corrected-parametric-bootstrap": "bias-corrected, parametric bootstrap",
     "boyd-logit": "logit, by positives (Boyd)",
     "census": "counted in full",
+    "census-at-least": "counted in full, at least so much",
     "delong": "DeLong",
     "delong-binned": "DeLong, binned scores",
     "delong-two-halves": "DeLong, model fitted on the other half",
@@ -46,6 +47,7 @@ _METHODS = {
     "miller-madow": "Miller–Madow",
     "multinomial-noise": "multinomial noise",
     "newcombe": "Newcombe",
+    "newcombe-of-clean-and-contaminated": "Newcombe, clean against contaminated",
     "newcombe-persons": "Newcombe, persons counted",
     "normal": "normal approximation",
     "normal-superpopulation": "normal approximation, over further records",
@@ -214,6 +216,8 @@ def method_text(method: str) -> str:
     for ending, words in _ENDINGS.items():
         if method.endswith(ending):
             return f"{method_text(method.removesuffix(ending))}, {words}"
+    if method.startswith("census-"):
+        return f"counted in full: {shown(method.removeprefix('census-').replace('-', ' '))}"
     if method.startswith("mover-"):
         return f"{method_text(method.removeprefix('mover-'))}, recovered variance"
     return shown(method.replace("-", " "))

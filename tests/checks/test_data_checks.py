@@ -8,8 +8,9 @@ import pytest
 
 from auditor.checks import NotMeasurable
 from auditor.checks.bias.base_rates import BaseRates
+from auditor.checks.provenance.duplicates import Duplicates
 from auditor.checks.provenance.missing_values import MissingValues
-from auditor.checks.provenance.repeated_rows import Duplicates, Overlap
+from auditor.checks.provenance.overlap import Overlap
 from auditor.errors import InputError
 from auditor.evidence import Stage
 

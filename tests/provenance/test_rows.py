@@ -1,18 +1,14 @@
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
-import blake3
 import numpy as np
 import pandas as pd
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditor.datasets import open_table
-from auditor.provenance import repeated, rows_digest, seen_in
+from auditor.provenance import repeated, seen_in
 
 COLUMNS = ["a", "b"]
 
@@ -75,64 +71,3 @@ def test_no_rows_repeat_nothing() -> None:
     assert repeated(none).tolist() == []
     assert seen_in(none, some).tolist() == []
     assert seen_in(some, none).tolist() == [False, False]
-
-
-def digest(source: Any, columns: list[str] = COLUMNS) -> str:
-    table = open_table(source)
-    return rows_digest(columns, table.row_hashes(columns))
-
-
-@settings(max_examples=20)
-@given(rows, rows)
-def test_a_digest_is_that_of_the_rows_in_their_order(one: list[Any], other: list[Any]) -> None:
-    equal = one == other
-    assert (digest(frame_of(one)) == digest(frame_of(other))) == equal
-
-
-def test_a_digest_is_made_as_its_method_says() -> None:
-    """Records of old runs are compared with it: the recipe, and one digest, are written down."""
-    frame = frame_of([["xü", "1"], ["", None]])
-
-    def counted(text: str) -> bytes:
-        return len(text.encode()).to_bytes(8, "little") + text.encode()
-
-    hashed = [hashlib.sha256(row.encode()).digest() for row in ("2:xü1:1", "0:-")]
-    recipe = (2).to_bytes(8, "little") + counted("a") + counted("b") + b"".join(hashed)
-    assert digest(frame) == "blake3:" + blake3.blake3(recipe).hexdigest()
-    assert digest(frame).startswith("blake3:3abbee4c072bf8de")
-
-
-def test_the_same_text_has_the_same_digest_wherever_it_lies(tmp_path: Path) -> None:
-    frame = frame_of([["007", "1.50"], ["größe\n", None], ["x,y", "true"]])
-    frame.to_csv(tmp_path / "t.csv", index=False)
-    frame.to_csv(tmp_path / "t.csv.gz", index=False)
-    frame.to_parquet(tmp_path / "t.parquet")
-    expected = digest(frame)
-    for name in ("t.csv", "t.csv.gz", "t.parquet"):
-        assert digest(tmp_path / name) == expected
-    assert digest(frame.astype("category")) == expected
-    assert digest(frame.astype(object).where(frame.notna(), None)) == expected
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda f: f.iloc[::-1],
-        lambda f: f.rename(columns={"a": "b", "b": "a"})[["b", "a"]],
-        lambda f: f.assign(a=f["b"], b=f["a"]),
-        lambda f: f.iloc[:-1],
-        lambda f: pd.concat([f, f.iloc[-1:]]),
-        lambda f: f.replace("1", "1 "),
-        lambda f: f.replace({"b": {"1": None}}),
-    ],
-)
-def test_any_change_changes_the_digest(change: Any) -> None:
-    frame = frame_of([["x", "1"], ["y", "2"]])
-    changed = change(frame)
-    assert digest(changed, list(changed)) != digest(frame)
-
-
-def test_a_name_cannot_be_taken_for_a_row() -> None:
-    empty = np.zeros((0, 4), np.uint64)
-    assert rows_digest(["ab"], empty) != rows_digest(["a", "b"], empty)
-    assert rows_digest([], empty) != rows_digest([""], empty)
