@@ -1,29 +1,79 @@
-"""Digests and the canonical JSON (RFC 8785) over which they are taken."""
+"""Digests and the canonical JSON (RFC 8785) over which they are taken.
+
+The reference implementation in Python writes some 20,000 lines a second. The encoder of the
+standard library is an order of magnitude faster, and gives the same bytes but for a few values:
+whole and very large or small floating point numbers, integers beyond 2^53, keys beyond the Basic
+Multilingual Plane, keys that are no strings. Where none of these can be in the text, it is taken;
+everything else goes to the reference.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from typing import Any
 
 import rfc8785
 
 from auditor.errors import InputError
 
-__all__ = ["canonical_json", "sha256"]
+__all__ = ["canonical_json", "compact_json", "sha256"]
+
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"), check_circular=False
+)
+_DECODER = json.JSONDecoder()
+_WHOLE = re.compile(r"(?<=[0-9])\.0(?=[,\]}])")
+
+# A number with an exponent, a whole one with decimals, minus zero, or 16 digits and more. Inside a
+# string it may look like one, too: that costs time, and nothing else.
+_UNCERTAIN_NUMBER = re.compile(
+    r'(?:[\[,]|":)(?:-0[,\]}]|-?[0-9]+(?:\.[0-9]+)?[eE]|-?[0-9]+\.0[,\]}]|-?[0-9]{16})'
+)
+_UNCERTAIN_TEXT = re.compile("[\ud800-\udfff\U00010000-\U0010ffff]")
 
 
 def canonical_json(document: Any) -> bytes:
     """Serialise to RFC 8785 JSON: one byte string for one value.
 
-    Raises :class:`InputError` for NaN, infinity and integers beyond 2^53.
+    Raises :class:`InputError` for NaN, infinity, integers beyond 2^53 and nesting without end.
 
     >>> canonical_json({"b": 1.0, "a": "é"})
     b'{"a":"\\xc3\\xa9","b":1}'
     """
+    text = compact_json(document)
+    if text is not None and _says(text, document):
+        return text.encode()
     try:
         return rfc8785.dumps(document)
     except (rfc8785.CanonicalizationError, ValueError) as error:
         raise InputError(f"this value has no canonical JSON form: {error}") from None
+    except RecursionError:
+        raise InputError("this value has no canonical JSON form: nested too deeply") from None
+
+
+def compact_json(document: Any) -> str | None:
+    """Return the RFC 8785 form of parsed JSON where it is certain, and ``None`` where it is not.
+
+    ``document`` is an object or an array that a JSON parser gave: its keys are strings. The result
+    is certain but for strings that hold a whole number with ``.0`` (from which it may be cut):
+    whoever compares it with what was read, or reads it back, sees that.
+
+    >>> compact_json({"b": 1.0, "a": [0.5]}), compact_json([1e-7])
+    ('{"a":[0.5],"b":1}', None)
+    """
+    if not isinstance(document, (dict, list)):
+        return None
+    try:
+        text = _ENCODER.encode(document)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    if ".0" in text:
+        text = _WHOLE.sub("", text)
+    if _UNCERTAIN_NUMBER.search(text) or not (text.isascii() or not _UNCERTAIN_TEXT.search(text)):
+        return None
+    return text
 
 
 def sha256(data: bytes) -> str:
@@ -33,3 +83,11 @@ def sha256(data: bytes) -> str:
     'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
     """
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _says(text: str, document: Any) -> bool:
+    """Whether the text reads as the document: no key became a string, no string was cut."""
+    try:
+        return bool(_DECODER.decode(text) == document)
+    except (TypeError, ValueError, RecursionError):
+        return False
