@@ -24,13 +24,14 @@ _ENCODER = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"), check_circular=False
 )
 _DECODER = json.JSONDecoder()
-_WHOLE = re.compile(r"(?<=[0-9])\.0(?=[,\]}])")
 
-# A number with an exponent, a whole one with decimals, minus zero, or 16 digits and more. Inside a
-# string it may look like one, too: that costs time, and nothing else.
-_UNCERTAIN_NUMBER = re.compile(
-    r'(?:[\[,]|":)(?:-0[,\]}]|-?[0-9]+(?:\.[0-9]+)?[eE]|-?[0-9]+\.0[,\]}]|-?[0-9]{16})'
-)
+# What is not certain is looked for where numbers stand: after a bracket, a comma, a colon. Inside a
+# string it may be found, too: that costs time, and nothing else. Patterns that start with one
+# letter are several times faster than one with all of them.
+_WHOLE = re.compile(r"(?<=[0-9])\.0(?=[,\]}])")
+_MINUS_ZERO = re.compile(r"-0[,\]}]")
+_EXPONENT = re.compile(r"[0-9]e[-+][0-9]")
+_LONG = tuple(re.compile(f"{before}-?[0-9]{{16}}").search for before in (r"\":", ",", r"\["))
 _UNCERTAIN_TEXT = re.compile("[\ud800-\udfff\U00010000-\U0010ffff]")
 
 
@@ -71,7 +72,13 @@ def compact_json(document: Any) -> str | None:
         return None
     if ".0" in text:
         text = _WHOLE.sub("", text)
-    if _UNCERTAIN_NUMBER.search(text) or not (text.isascii() or not _UNCERTAIN_TEXT.search(text)):
+        if "-0" in text and _MINUS_ZERO.search(text):
+            return None
+    if ("e-" in text or "e+" in text) and _EXPONENT.search(text):
+        return None
+    if any(search(text) for search in _LONG):
+        return None
+    if not text.isascii() and _UNCERTAIN_TEXT.search(text):
         return None
     return text
 
