@@ -59,7 +59,7 @@ def read_json(data: bytes) -> Any:
     [1, 1e+18]
     """
     try:
-        return json.loads(data, parse_int=_number)
+        return _READER.decode(data.decode())
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -94,3 +94,6 @@ def read_canonical(data: bytes) -> Any:
 def _number(digits: str) -> int | float:
     number = int(digits)
     return number if abs(number) < 2**53 else float(digits)
+
+
+_READER = json.JSONDecoder(parse_int=_number)

@@ -69,9 +69,7 @@ def _examine_lines(
 class _Lines(Sequence[bytes]):
     """The whole lines of a file by their places in it."""
 
-    def __init__(
-        self, path: Path, identity: tuple[int, int], starts: array[int], end: int
-    ) -> None:
+    def __init__(self, path: Path, identity: tuple[int, int], starts: array[int], end: int) -> None:
         self._path, self._identity, self._starts, self._end = path, identity, starts, end
 
     def __len__(self) -> int:

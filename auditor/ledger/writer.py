@@ -157,8 +157,9 @@ class LedgerWriter:
     def append(self, type: str, body: Mapping[str, Any]) -> Entry:
         """Write one entry as a whole, and return it as a reader will see it.
 
-        Whether the disk has it already is the writer's ``durable``. Raises :class:`RunError` where it could not be written (a full disk); the ledger is then as
-        it was before the call, and the same entry can be tried again. Raises
+        Whether the disk has it already is told by ``durable``. Raises :class:`RunError` where it
+        could not be written (a full disk); the ledger is then as it was before the call, and the
+        same entry can be tried again. Raises
         :class:`~auditor.errors.InputError` for a body without a canonical JSON form.
         """
         with self._turn:

@@ -119,4 +119,3 @@ def looks_of(record: RunRecord) -> dict[str, int]:
 def _registered_checks(record: RunRecord) -> list[Mapping[str, Any]]:
     checks = record.ledger.entries[0].body.get("checks")
     return list(checks) if isinstance(checks, list) else []
-

@@ -139,4 +139,3 @@ def _recompute(record: RunRecord) -> tuple[int, int, str | None, tuple[Fault, ..
     if difference:
         faults.append(Fault(where="verdict.json", what=difference))
     return len(findings), len(verdict.rules), str(verdict.status), tuple(faults)
-

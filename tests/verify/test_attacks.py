@@ -6,7 +6,7 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -356,10 +356,10 @@ ATTACKS = [
 @pytest.fixture
 def attack(
     tmp_path: Path, runs: tuple[Files, Files], keys: tuple[SigningKey, SigningKey]
-) -> Iterator[Attack]:
+) -> Attack:
     made = Attack(tmp_path, runs, keys)
     made.restore()
-    yield made
+    return made
 
 
 def every_one_is_found(attack: Attack, trusted: VerifyingKey, rounds: int) -> None:
