@@ -181,7 +181,8 @@ class ChainExaminer:
             self.fault(f"the entry says that it is number {entry.seq}")
         if entry.prev != self._prev:
             self.fault(
-                "the entry does not follow the one before it: an entry was changed, moved or removed"
+                "the entry does not follow the one before it: an entry was changed, moved or "
+                "removed"
             )
         moment = parse_time(entry.time)
         if moment is None:
