@@ -12,7 +12,7 @@ used.
 
 from auditor.ledger.chain import Entry, Ledger, LedgerFault, examine_ledger, parse_ledger
 from auditor.ledger.folder import RunFolder
-from auditor.ledger.integrity import Fault, Integrity, check_integrity
+from auditor.ledger.integrity import Fault, Integrity, check_integrity, examine_run
 from auditor.ledger.keys import KEY_VARIABLE, SigningKey, generate_key, signing_key_from
 from auditor.ledger.layout import (
     EVIDENCE,
@@ -30,9 +30,10 @@ from auditor.ledger.layout import (
 from auditor.ledger.note import Head, Signature, format_head, parse_head, verify_head
 from auditor.ledger.record import RunRecord
 from auditor.ledger.state import PathState, StateKind, state_of
+from auditor.ledger.stored import read_ledger
 from auditor.ledger.tree import leaf_hash, tree_root
 from auditor.ledger.verifying import VerifyingKey
-from auditor.ledger.writer import Clock, LedgerWriter, utc_now
+from auditor.ledger.writer import Clock, Durability, LedgerWriter, utc_now
 
 __all__ = [
     "EVIDENCE",
@@ -48,6 +49,7 @@ __all__ = [
     "STATEMENTS",
     "VERDICT",
     "Clock",
+    "Durability",
     "Entry",
     "Fault",
     "Head",
@@ -64,11 +66,13 @@ __all__ = [
     "VerifyingKey",
     "check_integrity",
     "examine_ledger",
+    "examine_run",
     "format_head",
     "generate_key",
     "leaf_hash",
     "parse_head",
     "parse_ledger",
+    "read_ledger",
     "signing_key_from",
     "state_of",
     "tree_root",

@@ -9,6 +9,7 @@ from auditor.errors import InputError, RunError
 from auditor.evidence import sha256
 from auditor.ledger.encoding import is_digest, read_json
 from auditor.ledger.layout import EVIDENCE
+from auditor.ledger.storage import read_file
 
 __all__ = ["document_name", "read_document"]
 
@@ -28,7 +29,7 @@ def read_document(run: Path, digest: str) -> Any:
     """Read a document and check it against its name; raises :class:`RunError`."""
     path = run / document_name(digest)
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except OSError as error:
         raise RunError(f"the evidence cannot be read: {error.strerror}", where=str(path)) from None
     if sha256(data) != digest:

@@ -9,9 +9,11 @@ import re
 from typing import Any
 
 from auditor.errors import InputError
+from auditor.evidence.digest import canonical_json, compact_json
 
-__all__ = ["decode_base64", "encode_base64", "is_digest", "read_json"]
+__all__ = ["decode_base64", "encode_base64", "is_digest", "read_canonical", "read_json"]
 
+_PLAIN = json.JSONDecoder()
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -57,11 +59,41 @@ def read_json(data: bytes) -> Any:
     [1, 1e+18]
     """
     try:
-        return json.loads(data, parse_int=_number)
+        return _READER.decode(data.decode())
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def read_canonical(data: bytes) -> Any:
+    """Parse JSON that is in canonical form (RFC 8785), and nothing else.
+
+    Raises :class:`ValueError` for what is not JSON, and :class:`InputError` for another spelling
+    of it (a second key of one name, ``1.0``, a space, an escape that is not needed) and for values
+    without a canonical form (NaN).
+
+    >>> read_canonical(b'{"a":1}')
+    {'a': 1}
+    >>> read_canonical(b'{"a":1.0}')
+    Traceback (most recent call last):
+    ...
+    auditor.errors.InputError: the JSON is not in canonical form (RFC 8785)
+    """
+    try:
+        text = data.decode()
+        document = _PLAIN.decode(text)
+        if compact_json(document) == text:  # no number in it needs care
+            return document
+    except (ValueError, RecursionError):
+        pass
+    document = read_json(data)
+    if canonical_json(document) != data:
+        raise InputError("the JSON is not in canonical form (RFC 8785)")
+    return document
 
 
 def _number(digits: str) -> int | float:
     number = int(digits)
     return number if abs(number) < 2**53 else float(digits)
+
+
+_READER = json.JSONDecoder(parse_int=_number)

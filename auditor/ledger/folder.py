@@ -16,9 +16,14 @@ from auditor.ledger.layout import HEAD, KEY, LEDGER, POLICY, REGISTER, SEAL, ori
 from auditor.ledger.listing import Listing, digest_file, list_folder
 from auditor.ledger.note import Head, format_head
 from auditor.ledger.state import PathState, StateKind, state_of
-from auditor.ledger.storage import StagedFile, sync_folder, write_atomically
+from auditor.ledger.storage import (
+    LARGEST_DOCUMENT,
+    StagedFile,
+    sync_folder,
+    write_atomically,
+)
 from auditor.ledger.verifying import VerifyingKey
-from auditor.ledger.writer import Clock, LedgerWriter, utc_now
+from auditor.ledger.writer import Clock, Durability, LedgerWriter, utc_now
 
 __all__ = ["RunFolder"]
 
@@ -74,9 +79,9 @@ class RunFolder:
         """Whether the run is finished: nothing can be written any more."""
         return self._sealed
 
-    def writer(self, *, clock: Clock = utc_now) -> LedgerWriter:
+    def writer(self, *, clock: Clock = utc_now, durable: Durability = "entry") -> LedgerWriter:
         """Create the ledger and lock it; raises :class:`RunError` where somebody else did."""
-        return LedgerWriter(self.path, clock=clock)
+        return LedgerWriter(self.path, clock=clock, durable=durable)
 
     def register(
         self,
@@ -140,6 +145,11 @@ class RunFolder:
     def put_evidence(self, document: Any) -> str:
         """Keep a JSON document under the digest of its canonical form, once; return the digest."""
         data = canonical_json(document)
+        if len(data) > LARGEST_DOCUMENT:
+            raise InputError(
+                f"evidence of {len(data):,} bytes", where=str(self.path),
+                valid=f"at most {LARGEST_DOCUMENT:,}",
+            )  # fmt: skip
         digest = sha256(data)
         name = document_name(digest)
         self._refuse_if_sealed()

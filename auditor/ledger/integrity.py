@@ -13,7 +13,7 @@ from typing import cast
 
 from auditor.errors import InputError, RunError
 from auditor.evidence import Value, sha256
-from auditor.ledger.chain import Entry, Ledger, examine_ledger
+from auditor.ledger.chain import Entry, Ledger, LedgerFault, examine_ledger
 from auditor.ledger.encoding import is_digest
 from auditor.ledger.layout import (
     FINDINGS,
@@ -29,9 +29,15 @@ from auditor.ledger.layout import (
 from auditor.ledger.listing import Listing, digest_file, list_folder
 from auditor.ledger.locks import holder_of
 from auditor.ledger.note import Head, Signature, parse_head
+from auditor.ledger.storage import read_file
+from auditor.ledger.stored import read_ledger
 from auditor.ledger.verifying import VerifyingKey
 
-__all__ = ["Fault", "Integrity", "check_integrity"]
+__all__ = ["Fault", "Integrity", "check_integrity", "examine_run"]
+
+_MISSING = "the file is missing"
+_LARGEST = 16 * 2**20
+"""The most bytes of a head, a key or a policy."""
 
 
 class Fault(Value):
@@ -47,7 +53,7 @@ class Integrity(Value):
     ``signed``: the signer of entry 0 signed the head. ``signer``: its public key as a line, where
     entry 0 names one. ``pinned``: that signer is the key that the caller trusts. ``head_digest``:
     ``sha256:…`` of the root of the ledger as it lies there, to be written down and given as
-    ``head=`` another day.
+    ``head=`` another day. ``interrupted``: nothing is off but that the run was never sealed.
     """
 
     faults: tuple[Fault, ...]
@@ -57,6 +63,7 @@ class Integrity(Value):
     entries: int
     sealed: bool
     head_digest: str
+    interrupted: bool = False
 
     @property
     def intact(self) -> bool:
@@ -96,6 +103,13 @@ def check_integrity(
     InputError
         Where ``head`` is not a digest.
     """
+    return examine_run(path, key=key, head=head)[0]
+
+
+def examine_run(
+    path: str | Path, *, key: VerifyingKey | None = None, head: str | None = None
+) -> tuple[Integrity, Ledger]:
+    """Do what :func:`check_integrity` does, and return the ledger that was examined, too."""
     folder = Path(path).expanduser()
     if head is not None and not is_digest(head):
         raise InputError(
@@ -105,10 +119,10 @@ def check_integrity(
     faults = [Fault(where=name, what=what) for name, what in listing.odd.items()]
     faults += [Fault(where=name, what="an empty folder") for name in listing.empty_folders]
 
-    data = _read(folder, LEDGER, listing, faults)
-    ledger, chain_faults = examine_ledger(data or b"")
+    ledger, chain_faults = _read_ledger(folder, listing, faults)
     faults += [Fault(where=fault.where or LEDGER, what=fault.what) for fault in chain_faults]
-    faults += _end_faults(ledger)
+    ends = list(_end_faults(ledger))
+    faults += ends
     registration = _registration(ledger, faults)
     faults += _seal_faults(folder, ledger, listing)
     faults += _bound_by_entry_0(folder, registration, listing)
@@ -123,7 +137,12 @@ def check_integrity(
     if key is not None and not pinned:
         who = f"signed by {signer}" if signer else "not signed"
         faults.append(Fault(where="--key", what=f"the run is {who}, and not by the key given"))
-    return Integrity(
+    interrupted = (
+        ledger.registration is not None
+        and not ledger.of_type(SEAL)
+        and all(fault in (*ends, Fault(where=HEAD, what=_MISSING)) for fault in faults)
+    )
+    integrity = Integrity(
         faults=tuple(dict.fromkeys(faults)),  # a lost file is missed by more than one rule
         signed=signed,
         signer=None if signer is None else str(signer),
@@ -131,7 +150,22 @@ def check_integrity(
         entries=len(ledger.lines),
         sealed=ledger.seal is not None and not ledger.torn,
         head_digest=digest,
+        interrupted=interrupted,
     )
+    return integrity, ledger
+
+
+def _read_ledger(
+    folder: Path, listing: Listing, faults: list[Fault]
+) -> tuple[Ledger, tuple[LedgerFault, ...]]:
+    if LEDGER in listing.files:
+        try:
+            return read_ledger(folder / LEDGER)
+        except OSError as error:
+            faults.append(Fault(where=LEDGER, what=f"cannot be read: {error.strerror}"))
+    elif LEDGER not in listing.odd:
+        faults.append(Fault(where=LEDGER, what=_MISSING))
+    return examine_ledger(b"")
 
 
 def _list_run(folder: Path) -> Listing:
@@ -157,10 +191,10 @@ def _read(folder: Path, name: str, listing: Listing, faults: list[Fault]) -> byt
     """Read a regular file; a missing one is a fault, one that is odd was listed as one."""
     if name not in listing.files:
         if name not in listing.odd:
-            faults.append(Fault(where=name, what="the file is missing"))
+            faults.append(Fault(where=name, what=_MISSING))
         return None
     try:
-        return (folder / name).read_bytes()
+        return read_file(folder / name, most=_LARGEST)
     except OSError as error:
         faults.append(Fault(where=name, what=f"cannot be read: {error.strerror}"))
         return None
@@ -172,7 +206,7 @@ def _end_faults(ledger: Ledger) -> Iterator[Fault]:
             where=f"{LEDGER}, after entry {len(ledger.lines) - 1}",
             what="an incomplete line: the writer was interrupted, or the file was cut",
         )
-    seals = [entry.seq for entry in ledger.entries if entry.type == SEAL]
+    seals = [entry.seq for entry in ledger.of_type(SEAL)]
     if ledger.seal is None:
         yield Fault(
             where=LEDGER,
@@ -243,7 +277,7 @@ def _seal_faults(folder: Path, ledger: Ledger, listing: Listing) -> Iterator[Fau
     bound = cast("Mapping[str, object]", files)
     present = [name for name in listing.files if name not in (LEDGER, HEAD)]
     for name in sorted(bound.keys() - {*present, *listing.odd}):
-        yield Fault(where=name, what="the file is missing")
+        yield Fault(where=name, what=_MISSING)
     for name in present:
         if name not in bound:
             yield Fault(where=name, what="the file was added after the seal")

@@ -13,11 +13,13 @@ from typing import Any, Self, cast
 
 from auditor.errors import RunError
 from auditor.evidence import Finding, Verdict, read_findings, read_verdict, sha256
-from auditor.ledger.chain import Ledger, parse_ledger
+from auditor.ledger.chain import Ledger
 from auditor.ledger.documents import read_document
 from auditor.ledger.encoding import read_json
 from auditor.ledger.layout import FINDINGS, LEDGER, POLICY, RUN_JSON, VERDICT
 from auditor.ledger.locks import holder_of
+from auditor.ledger.storage import read_file
+from auditor.ledger.stored import read_ledger
 
 __all__ = ["RunRecord"]
 
@@ -34,12 +36,16 @@ class RunRecord:
     ledger: Ledger
 
     @classmethod
-    def load(cls, path: str | Path, *, sealed: bool = False) -> Self:
+    def load(cls, path: str | Path, *, sealed: bool = False, live: bool = False) -> Self:
         """Read the ledger of a run.
 
+        ``live`` reads a run that another process is writing, too: the whole entries that are there
+        at this moment, which no later one changes. (An entry whose write fails on a full disk is
+        the only one that a writer takes back; the next one follows the entry before it.)
+
         Raises :class:`RunError` for a folder that is missing or no run, for one that another
-        process is writing, for a damaged ledger, and, where ``sealed`` is demanded, for a run that
-        was interrupted.
+        process is writing unless ``live`` is demanded, for a damaged ledger, and, where ``sealed``
+        is demanded, for a run that was interrupted.
         """
         folder = Path(path).expanduser()
         ledger_file = folder / LEDGER
@@ -50,20 +56,20 @@ class RunRecord:
             raise RunError(
                 f"not a run: there is no {LEDGER}", where=str(path), valid="the folder of a run"
             )
-        if holder_of(ledger_file) == "another process":
-            raise RunError("the run is being written by another process", where=str(path))
+        if not live and holder_of(ledger_file) == "another process":
+            raise RunError(
+                "the run is being written by another process", where=str(path),
+                valid="wait for it, or read what is there with live=True",
+            )  # fmt: skip
         try:
-            data = ledger_file.read_bytes()
+            ledger, faults = read_ledger(ledger_file, where=str(ledger_file))
         except OSError as error:
             raise RunError(
                 f"the ledger cannot be read: {error.strerror}", where=str(ledger_file)
             ) from None
-        ledger = parse_ledger(data, where=str(ledger_file))
-        first = ledger.registration
-        if first is None:
-            raise RunError("entry 0 does not register a run", where=str(ledger_file))
-        name = first.body.get("run")
-        record = cls(folder, name if isinstance(name, str) else folder.resolve().name, ledger)
+        for fault in faults:
+            raise fault
+        record = cls.of(folder, ledger)
         if sealed and not record.sealed:
             raise RunError(
                 f"an interrupted run, {len(ledger.lines)} entries: it was never sealed",
@@ -72,17 +78,31 @@ class RunRecord:
             )
         return record
 
+    @classmethod
+    def of(cls, folder: Path, ledger: Ledger) -> Self:
+        """Return the record of a ledger that was read and examined already."""
+        first = ledger.registration
+        if first is None:
+            raise RunError("entry 0 does not register a run", where=str(folder / LEDGER))
+        name = first.body.get("run")
+        return cls(folder, name if isinstance(name, str) else folder.resolve().name, ledger)
+
     @property
     def sealed(self) -> bool:
         """Whether the run was finished."""
         return self.ledger.seal is not None and not self.ledger.torn
+
+    @property
+    def torn(self) -> bytes:
+        """The incomplete last line of an interrupted writer, set aside; no entry, and not lost."""
+        return self.ledger.torn
 
     @cached_property
     def run(self) -> dict[str, Any]:
         """The content of ``run.json``; empty where an interrupted run has none."""
         if not self.sealed and not (self.path / RUN_JSON).exists():
             return {}
-        document = self._json(RUN_JSON)
+        document = self.document(RUN_JSON)
         if not isinstance(document, dict):
             raise RunError("not a JSON object", where=str(self.path / RUN_JSON))
         return cast("dict[str, Any]", document)
@@ -94,21 +114,21 @@ class RunRecord:
         if first is None or first.body.get("policy") is None:
             return None
         try:
-            return self._bytes(POLICY).decode()
+            return self.read(POLICY).decode()
         except UnicodeDecodeError:
             raise RunError("not UTF-8", where=str(self.path / POLICY)) from None
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """The findings; raises :class:`RunError` where there are none yet."""
-        return read_findings(self._json(FINDINGS), where=str(self.path / FINDINGS))
+        return read_findings(self.document(FINDINGS), where=str(self.path / FINDINGS))
 
     @cached_property
     def verdict(self) -> Verdict | None:
         """The verdict, or ``None`` where no policy judged."""
         if VERDICT not in self._bound and not (self.path / VERDICT).exists():
             return None
-        return read_verdict(self._json(VERDICT), where=str(self.path / VERDICT))
+        return read_verdict(self.document(VERDICT), where=str(self.path / VERDICT))
 
     @property
     def files(self) -> dict[str, str]:
@@ -130,10 +150,11 @@ class RunRecord:
         files = seal.body.get("files") if seal else None
         return cast("dict[str, str]", files) if isinstance(files, dict) else {}
 
-    def _bytes(self, name: str) -> bytes:
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file of the run; raises :class:`RunError` for any but the bound."""
         path = self.path / name
         try:
-            data = path.read_bytes()
+            data = read_file(path)
         except OSError as error:
             raise RunError(f"the file cannot be read: {error.strerror}", where=str(path)) from None
         if self.sealed and sha256(data) != self._bound.get(name):
@@ -144,8 +165,9 @@ class RunRecord:
             )
         return data
 
-    def _json(self, name: str) -> Any:
+    def document(self, name: str) -> Any:
+        """Return the content of a JSON file of the run; raises :class:`RunError`."""
         try:
-            return read_json(self._bytes(name))
+            return read_json(self.read(name))
         except ValueError as error:
             raise RunError(f"not JSON ({error})", where=str(self.path / name)) from None

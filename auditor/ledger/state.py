@@ -7,9 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from auditor.evidence import Value
-from auditor.ledger.chain import examine_ledger
 from auditor.ledger.layout import FINDINGS, HEAD, KEY, LEDGER, POLICY, RUN_JSON
 from auditor.ledger.locks import holder_of
+from auditor.ledger.stored import read_ledger
 
 __all__ = ["PathState", "StateKind", "state_of"]
 
@@ -54,7 +54,7 @@ def _state_of_run(path: Path) -> PathState:
     holder = holder_of(path / LEDGER)
     if holder != "nobody":
         return PathState(kind=StateKind.LOCKED, detail=f"the run is being written by {holder}")
-    ledger, _ = examine_ledger((path / LEDGER).read_bytes())
+    ledger, _ = read_ledger(path / LEDGER)
     entries = len(ledger.lines)
     if ledger.seal and not ledger.torn and (path / HEAD).is_file():
         return PathState(kind=StateKind.FINISHED, detail="a finished run", entries=entries)

@@ -3,12 +3,51 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
+from io import BufferedReader
 from pathlib import Path
 
 from auditor.errors import RunError
 
-__all__ = ["StagedFile", "sync_folder", "write_all", "write_atomically"]
+__all__ = [
+    "LARGEST_DOCUMENT",
+    "StagedFile",
+    "open_regular",
+    "read_file",
+    "sync_folder",
+    "write_all",
+    "write_atomically",
+]
+
+LARGEST_DOCUMENT = 256 * 2**20
+"""The most bytes of a JSON document in a run: a million findings fit."""
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading, and nothing else: no link is followed, no pipe waited for.
+
+    Raises :class:`OSError`.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    fd = os.open(path, flags)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "Not a regular file", str(path))
+        return open(fd, "rb")
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def read_file(path: Path, *, most: int = LARGEST_DOCUMENT) -> bytes:
+    """Read a regular file of at most ``most`` bytes; raises :class:`OSError`."""
+    with open_regular(path) as file:
+        data = file.read(min(os.fstat(file.fileno()).st_size, most) + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"Larger than {most:,} bytes", str(path))
+    return data
 
 
 def write_all(fd: int, data: bytes) -> None:

@@ -1,4 +1,8 @@
-"""The one who writes a ledger: alone, one whole line at a time, durable before it says so."""
+"""The one who writes a ledger: alone, one whole line at a time, safe before it says so.
+
+Two things can end a run: the process (a signal, a crash, no memory), and the machine (a power cut,
+a kernel panic). What the system took survives the first, what the disk took survives both.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +13,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-from auditor.errors import RunError
+from auditor.errors import InputError, RunError
 from auditor.evidence import canonical_json, sha256
-from auditor.ledger.chain import GENESIS, Entry, format_time
+from auditor.ledger.chain import GENESIS, LONGEST_LINE, Entry, format_time
 from auditor.ledger.encoding import read_json
 from auditor.ledger.layout import LEDGER, SEAL
 from auditor.ledger.locks import holder_of, lock, unlock
 from auditor.ledger.storage import sync_folder, write_all
 from auditor.ledger.tree import GrowingTree
 
-__all__ = ["Clock", "Draft", "LedgerWriter", "utc_now"]
+__all__ = ["Clock", "Draft", "Durability", "LedgerWriter", "utc_now"]
 
 Clock = Callable[[], datetime]
+
+Durability = Literal["entry", "sync"]
+"""When an entry is on the disk: before ``append`` returns, or at the next ``sync``."""
 
 
 def utc_now() -> datetime:
@@ -76,6 +83,11 @@ class LedgerWriter:
     clock:
         Gives the present moment with a time zone. Entries are never dated before the one they
         follow: where the clock was set back, the earlier entry's time is repeated.
+    durable:
+        ``"entry"``: an entry that was returned is on the disk, and nothing takes it. ``"sync"``: it
+        was handed to the system, so that the end of this process takes nothing; the disk has it
+        after :meth:`sync`, after the seal and after :meth:`close`. A power cut takes at most the
+        entries since then: the ledger ends earlier, or in a torn line that readers set aside.
 
     Raises
     ------
@@ -84,8 +96,14 @@ class LedgerWriter:
         where the file cannot be created.
     """
 
-    def __init__(self, run: str | Path, *, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, run: str | Path, *, clock: Clock = utc_now, durable: Durability = "entry"
+    ) -> None:
+        if durable not in ("entry", "sync"):
+            raise InputError(f"durable={durable!r} is no durability", valid="entry or sync")
         self.path = Path(run) / LEDGER
+        self.durable: Durability = durable
+        self._unsynced = False
         self._clock = clock
         self._turn = threading.RLock()
         self._busy = False
@@ -137,10 +155,11 @@ class LedgerWriter:
         return self._tail.tree.root()
 
     def append(self, type: str, body: Mapping[str, Any]) -> Entry:
-        """Write one entry, durably and as a whole, and return it as a reader will see it.
+        """Write one entry as a whole, and return it as a reader will see it.
 
-        Raises :class:`RunError` where it could not be written (a full disk); the ledger is then as
-        it was before the call, and the same entry can be tried again. Raises
+        Whether the disk has it already is told by ``durable``. Raises :class:`RunError` where it
+        could not be written (a full disk); the ledger is then as it was before the call, and the
+        same entry can be tried again. Raises
         :class:`~auditor.errors.InputError` for a body without a canonical JSON form.
         """
         with self._turn:
@@ -152,14 +171,21 @@ class LedgerWriter:
             self._get_ready()
             tail = self._tail
             moment = max(self._clock(), tail.moment)
+            written = canonical_json(dict(body))
             entry = Entry(
                 seq=tail.tree.size,
                 prev=tail.prev,
                 time=format_time(moment),
                 type=type,
-                body=read_json(canonical_json(dict(body))),
+                body=read_json(written),
             )
-            line = entry.line
+            line = _line(entry, written)
+            if len(line) > LONGEST_LINE:
+                raise InputError(
+                    f"an entry of {len(line):,} bytes",
+                    where=str(self.path),
+                    valid=f"at most {LONGEST_LINE:,}; the rest as evidence under its digest",
+                )
             return Draft(
                 entry,
                 line,
@@ -186,8 +212,27 @@ class LedgerWriter:
                 self._busy = False
             return draft.entry
 
+    def sync(self) -> None:
+        """Put on the disk what is written so far; nothing happens where it is there already.
+
+        Raises :class:`RunError` where the disk refuses: the entries are in the ledger, and a power
+        cut may take them.
+        """
+        with self._turn:
+            if self.closed or os.getpid() != self._process:
+                return
+            self._refuse_reentry()
+            try:
+                self._sync()
+            except OSError as error:
+                raise RunError(
+                    f"the ledger could not be put on the disk: {error.strerror}",
+                    where=str(self.path),
+                    valid="the entries are written; a power cut may take the last of them",
+                ) from error
+
     def close(self) -> None:
-        """Release the lock; calling it twice does nothing."""
+        """Put everything on the disk and release the lock; calling it twice does nothing."""
         with self._turn:
             if self.closed:
                 return
@@ -196,6 +241,8 @@ class LedgerWriter:
             if owner:
                 with contextlib.suppress(OSError):  # a torn end is set aside by every reader
                     self._settle()
+                with contextlib.suppress(OSError):  # nothing is lost unless the power goes, too
+                    self._sync()
                 unlock(self._fd)
             fd, self._fd = self._fd, -1
             os.close(fd)
@@ -228,7 +275,9 @@ class LedgerWriter:
         self._pending = draft.tail
         try:
             write_all(self._fd, draft.line + b"\n")
-            os.fsync(self._fd)
+            self._unsynced = True
+            if self.durable == "entry" or draft.entry.type == SEAL:
+                self._sync()
         except OSError as error:
             with contextlib.suppress(OSError):  # tried again before the next entry
                 self._take_back()
@@ -237,6 +286,11 @@ class LedgerWriter:
         finally:
             with contextlib.suppress(OSError):
                 self._settle()
+
+    def _sync(self) -> None:
+        if self._unsynced:
+            os.fsync(self._fd)
+            self._unsynced = False
 
     def _settle(self) -> None:
         """Take in the entry that an interruption left unsaid, or take back its half."""
@@ -259,3 +313,11 @@ class LedgerWriter:
             else "no entry was written before it"
         )
         return RunError(f"{what}: {error.strerror}", where=str(self.path), valid=intact)
+
+
+def _line(entry: Entry, body: bytes) -> bytes:
+    """Return :attr:`Entry.line`, given the canonical JSON of the body; the keys are sorted."""
+    return (
+        b'{"body":%b,"prev":"%b","seq":%d,"time":"%b","type":%b}'
+        % (body, entry.prev.encode(), entry.seq, entry.time.encode(), canonical_json(entry.type))
+    )  # fmt: skip

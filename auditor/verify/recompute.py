@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from auditor.checks import Evidence, check_from_spec
 from auditor.errors import AuditorError, InputError, RunError
 from auditor.evidence import Finding, Stage, Verdict, sha256
-from auditor.ledger import Entry, RunRecord
+from auditor.ledger import RunRecord
 from auditor.policy import LoadedPolicy, evaluate, parse_policy
 from auditor.stats import Statistic, read_statistic
+from auditor.verify.measurements import last_measurements, measurements
+from auditor.verify.registration import registered_seed
 
 __all__ = ["Statistics", "looks_of", "recompute_findings", "recompute_verdict", "registered_policy"]
 
@@ -38,28 +40,24 @@ def recompute_findings(record: RunRecord, statistics: Statistics) -> tuple[Findi
     """
     registered = _registered_checks(record)
     found: dict[tuple[str, Stage], list[Finding]] = {}
-    measurements = [entry for entry in record.ledger.entries if entry.type == "measurement"]
-    last = {
-        (str(spec.get("id")), stage): entry.seq
-        for entry in measurements
-        for spec, stage, _ in [_measurement(entry)]
-    }
-    for entry in measurements:
-        spec, stage, digests = _measurement(entry)
-        if spec not in registered:
+    last = last_measurements(record)
+    for measurement in measurements(record):
+        where = measurement.where
+        if measurement.spec not in registered:
             raise RunError(
-                f"check {spec.get('id')!r} with these fields is not registered in entry 0",
-                where=f"ledger entry {entry.seq}",
+                f"check {measurement.check[:80]!r} with these fields is not registered in entry 0",
+                where=where,
             )
-        if last[(str(spec.get("id")), stage)] != entry.seq:
+        stage = measurement.stage
+        if last[(measurement.check, stage)].entry.seq != measurement.entry.seq:
             continue
-        where = f"ledger entry {entry.seq}"
-        check = check_from_spec(spec, where=where)
-        reason, error = entry.body.get("reason"), entry.body.get("error")
-        if reason is not None or error is not None:
-            findings = check.unmeasured(str(error or reason), stage, error=error is not None)
+        check = check_from_spec(measurement.spec, where=where)
+        unmeasured = measurement.unmeasured
+        if unmeasured is not None:
+            reason, error = unmeasured
+            findings = check.unmeasured(reason, stage, error=error)
         else:
-            evidence = [Evidence(digest, statistics(digest)) for digest in digests]
+            evidence = [Evidence(digest, statistics(digest)) for digest in measurement.statistics]
             try:
                 findings = check.derive(evidence, stage)
             except AuditorError:
@@ -82,13 +80,12 @@ def recompute_verdict(
     registered: bool,
 ) -> Verdict:
     """Judge findings by a policy, at a stated moment."""
-    first = record.ledger.entries[0]
     return evaluate(
         policy,
         findings,
         statistics,
         evaluated_at=evaluated_at,
-        seed=int(first.body.get("seed", 0)),
+        seed=registered_seed(record),
         stage=stage,
         registered=registered,
         looks=looks_of(record),
@@ -101,7 +98,8 @@ def registered_policy(record: RunRecord) -> LoadedPolicy | None:
     if text is None:
         return None
     policy = parse_policy(text.encode(), where=str(record.path / "policy.yaml"))
-    stated = record.ledger.entries[0].body.get("policy") or {}
+    stated = record.ledger.entries[0].body.get("policy")
+    stated = cast("Mapping[str, Any]", stated) if isinstance(stated, Mapping) else {}
     if policy.digest != stated.get("digest") or sha256(text.encode()) != policy.digest:
         raise RunError("the policy is not the one that entry 0 registers", where="policy.yaml")
     return policy
@@ -110,9 +108,9 @@ def registered_policy(record: RunRecord) -> LoadedPolicy | None:
 def looks_of(record: RunRecord) -> dict[str, int]:
     """Return the number of looks taken at each stage, before the last gate."""
     looks: dict[str, int] = {}
-    for entry in record.ledger.entries:
+    for entry in record.ledger.of_type("measurement"):
         look = entry.body.get("look")
-        if entry.type == "measurement" and isinstance(look, int):
+        if isinstance(look, int):
             stage = str(entry.body.get("stage"))
             looks[stage] = max(looks.get(stage, 0), look)
     return looks
@@ -121,15 +119,3 @@ def looks_of(record: RunRecord) -> dict[str, int]:
 def _registered_checks(record: RunRecord) -> list[Mapping[str, Any]]:
     checks = record.ledger.entries[0].body.get("checks")
     return list(checks) if isinstance(checks, list) else []
-
-
-def _measurement(entry: Entry) -> tuple[Mapping[str, Any], Stage, list[str]]:
-    where = f"ledger entry {entry.seq}"
-    spec, digests = entry.body.get("check"), entry.body.get("statistics")
-    try:
-        stage = Stage(str(entry.body.get("stage")))
-    except ValueError:
-        raise RunError(f"unknown stage {entry.body.get('stage')!r}", where=where) from None
-    if not isinstance(spec, Mapping) or not isinstance(digests, list):
-        raise RunError("a measurement without check or statistics", where=where)
-    return spec, stage, [str(digest) for digest in digests]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from auditor.errors import AuditorError, RunError
+from auditor.errors import AuditorError, InputError
 from auditor.evidence import Stage, Value, sha256
-from auditor.ledger import Fault, Integrity, RunRecord, VerifyingKey, check_integrity
+from auditor.ledger import VERDICT, Fault, Integrity, RunRecord, VerifyingKey, examine_run
 from auditor.verify.compare import first_difference
 from auditor.verify.recompute import (
     Statistics,
@@ -16,6 +15,7 @@ from auditor.verify.recompute import (
     recompute_verdict,
     registered_policy,
 )
+from auditor.verify.registration import registration_faults
 
 __all__ = ["Verification", "verify_run"]
 
@@ -36,6 +36,17 @@ class Verification(Value):
     faults: tuple[Fault, ...] = ()
 
     @property
+    def state(self) -> Literal["intact", "interrupted", "broken"]:
+        """``intact``; ``interrupted``: whole as far as it goes, and never sealed; or ``broken``.
+
+        Of an interrupted run the order and the content of the entries hold, and the evidence by
+        its digests; no other file is bound, and a cut record looks the same.
+        """
+        if not self.faults:
+            return "intact"
+        return "interrupted" if self.integrity.interrupted else "broken"
+
+    @property
     def exit_code(self) -> int:
         """The exit code of ``auditor verify``."""
         if self.faults:
@@ -49,6 +60,7 @@ class Verification(Value):
             "run": self.run,
             "exit_code": self.exit_code,
             "intact": not self.faults,
+            "state": self.state,
             "sealed": self.integrity.sealed,
             "signed": self.integrity.signed,
             "pinned": self.integrity.pinned,
@@ -71,16 +83,25 @@ def verify_run(
     from the stored statistics, and the verdict judged again by the registered policy. Raises
     :class:`RunError` where there is no run to verify.
     """
-    integrity = check_integrity(path, key=key, head=head)
-    name = Path(path).resolve().name
-    if integrity.faults:
+    integrity, ledger = examine_run(path, key=key, head=head)
+    folder = Path(path).expanduser()
+    name = folder.resolve().name
+    if integrity.faults and not integrity.interrupted:
         return Verification(run=name, integrity=integrity, faults=integrity.faults)
     try:
-        record = RunRecord.load(path)
+        record = RunRecord.of(folder, ledger)
+        if integrity.interrupted:
+            known = len(recompute_findings(record, Statistics(record)))
+            return Verification(
+                run=name, integrity=integrity, findings=known, faults=integrity.faults
+            )
         findings, rules, status, faults = _recompute(record)
     except AuditorError as error:
-        fault = Fault(where=getattr(error, "where", None) or str(path), what=str(error))
-        return Verification(run=name, integrity=integrity, faults=(fault,))
+        where = getattr(error, "where", None) or str(path)
+        what = error.what if isinstance(error, InputError) else str(error)
+        broken = integrity.model_copy(update={"interrupted": False})
+        faults = (*integrity.faults, Fault(where=where, what=what))
+        return Verification(run=name, integrity=broken, faults=faults)
     return Verification(
         run=name, integrity=integrity, findings=findings, rules=rules, status=status, faults=faults
     )
@@ -98,15 +119,15 @@ def _recompute(record: RunRecord) -> tuple[int, int, str | None, tuple[Fault, ..
             faults.append(Fault(where="findings.json", what=difference))
     policy = registered_policy(record)
     verdict = record.verdict
-    gates = [entry for entry in record.ledger.entries if entry.type == "gate"]
+    gates = record.ledger.of_type("gate")
     if (verdict is None) != (not gates):
         faults.append(Fault(where="verdict.json", what="verdict and gate entries do not agree"))
     if verdict is None or policy is None or not gates:
         return len(findings), 0, None, tuple(faults)
     gate = gates[-1]
-    document = _read_json(record, "verdict.json")
-    if gate.body.get("verdict") != sha256((record.path / "verdict.json").read_bytes()):
-        faults.append(Fault(where="verdict.json", what="not the verdict that the gate recorded"))
+    if gate.body.get("verdict") != sha256(record.read(VERDICT)):
+        faults.append(Fault(where=VERDICT, what="not the verdict that the gate recorded"))
+    faults += registration_faults(record, findings, verdict, gate)
     before = record.ledger.entries[gate.seq - 1]
     if not str(before.time)[:19] <= verdict.evaluated_at[:19] <= str(gate.time)[:19]:
         faults.append(Fault(where="verdict.json", what="evaluated_at is not the time of the gate"))
@@ -114,14 +135,7 @@ def _recompute(record: RunRecord) -> tuple[int, int, str | None, tuple[Fault, ..
         record, policy, findings, statistics,
         evaluated_at=verdict.evaluated_at, stage=Stage(verdict.stage), registered=True,
     )  # fmt: skip
-    difference = first_difference(document, again.to_json())
+    difference = first_difference(record.document(VERDICT), again.to_json())
     if difference:
         faults.append(Fault(where="verdict.json", what=difference))
     return len(findings), len(verdict.rules), str(verdict.status), tuple(faults)
-
-
-def _read_json(record: RunRecord, name: str) -> Any:
-    try:
-        return json.loads((record.path / name).read_bytes())
-    except (OSError, ValueError) as error:
-        raise RunError(f"cannot be read ({error})", where=name) from None

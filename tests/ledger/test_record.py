@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -179,11 +180,15 @@ def test_evidence_that_is_not_json_says_so(open_run: OpenRun) -> None:
 def test_an_unreadable_ledger_says_so(
     sealed_run: SealedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: Path) -> None:
-        raise PermissionError(13, "Permission denied")
-
     path = sealed_run()
+    real = os.open
+
+    def refuse(file: str, *arguments: int) -> int:
+        if Path(file) == path / "ledger.jsonl":
+            raise PermissionError(13, "Permission denied")
+        return real(file, *arguments)
+
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", refuse)
+        patch.setattr(os, "open", refuse)
         with pytest.raises(RunError, match="the ledger cannot be read: Permission denied"):
             RunRecord.load(path)
