@@ -96,9 +96,13 @@ def _verify_run(
         if result.withheld:
             _say(f"? redacted: {result.withheld:,} files and rows are withheld; nothing that "
                  "stands on them was computed again", "yellow")  # fmt: skip
-        for stamp in result.timestamps:
-            _say(f"✓ {stamp}" if result.timestamped else f"? {stamp}",
-                 "green" if result.timestamped else "yellow")  # fmt: skip
+        if result.timestamp is not None:
+            stamp = result.timestamp
+            said = f"{result.stamped} seen at {stamp.time} by {stamp.tsa}"
+            if stamp.verified:
+                _say(f"✓ {said}", "green")
+            else:
+                _say(f"? {said}; its signature was not checked: give --authority", "yellow")
         _say_signer(result.exit_code, integrity.signer, signed=integrity.signed)
     _say(f"head {integrity.head_digest}", "dim")
     raise typer.Exit(result.exit_code)

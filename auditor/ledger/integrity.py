@@ -21,6 +21,7 @@ from auditor.ledger.layout import (
     KEY,
     LEDGER,
     POLICY,
+    REDACTION,
     REGISTER,
     RUN_JSON,
     SEAL,
@@ -32,6 +33,7 @@ from auditor.ledger.note import Head, Signature, parse_head
 from auditor.ledger.storage import read_file
 from auditor.ledger.stored import read_ledger
 from auditor.ledger.verifying import VerifyingKey
+from auditor.ledger.withheld import Withheld, read_withheld
 
 __all__ = ["Fault", "Integrity", "check_integrity", "examine_run"]
 
@@ -64,6 +66,7 @@ class Integrity(Value):
     sealed: bool
     head_digest: str
     interrupted: bool = False
+    withheld: int = 0
 
     @property
     def intact(self) -> bool:
@@ -124,7 +127,8 @@ def examine_run(
     ends = list(_end_faults(ledger))
     faults += ends
     registration = _registration(ledger, faults)
-    faults += _seal_faults(folder, ledger, listing)
+    withheld = _withheld(folder, ledger, faults)
+    faults += _seal_faults(folder, ledger, listing, withheld)
     faults += _bound_by_entry_0(folder, registration, listing)
 
     root = ledger.root()
@@ -151,6 +155,7 @@ def examine_run(
         sealed=ledger.seal is not None and not ledger.torn,
         head_digest=digest,
         interrupted=interrupted,
+        withheld=withheld.number,
     )
     return integrity, ledger
 
@@ -266,7 +271,18 @@ def _policy_digest(first: Entry, faults: list[Fault]) -> str | None:
     return str(digest)
 
 
-def _seal_faults(folder: Path, ledger: Ledger, listing: Listing) -> Iterator[Fault]:
+def _withheld(folder: Path, ledger: Ledger, faults: list[Fault]) -> Withheld:
+    """Read what a redacted copy withholds; a copy that is not one withholds nothing."""
+    try:
+        return read_withheld(folder, ledger)
+    except InputError as error:
+        faults.append(Fault(where=error.where or REDACTION, what=error.what))
+        return Withheld()
+
+
+def _seal_faults(
+    folder: Path, ledger: Ledger, listing: Listing, withheld: Withheld
+) -> Iterator[Fault]:
     """Hold the folder against the files that the seal lists."""
     if ledger.seal is None:
         return
@@ -275,8 +291,8 @@ def _seal_faults(folder: Path, ledger: Ledger, listing: Listing) -> Iterator[Fau
         yield Fault(where=f"{LEDGER}, the seal", what="it does not list the files of the run")
         return
     bound = cast("Mapping[str, object]", files)
-    present = [name for name in listing.files if name not in (LEDGER, HEAD)]
-    for name in sorted(bound.keys() - {*present, *listing.odd}):
+    present = [n for n in listing.files if n not in (LEDGER, HEAD) and n not in withheld.added]
+    for name in sorted(bound.keys() - {*present, *listing.odd} - withheld.missing):
         yield Fault(where=name, what=_MISSING)
     for name in present:
         if name not in bound:

@@ -20,6 +20,7 @@ from auditor.ledger.layout import FINDINGS, LEDGER, POLICY, RUN_JSON, VERDICT
 from auditor.ledger.locks import holder_of
 from auditor.ledger.storage import read_file
 from auditor.ledger.stored import read_ledger
+from auditor.ledger.withheld import Withheld, read_withheld
 
 __all__ = ["RunRecord"]
 
@@ -120,24 +121,34 @@ class RunRecord:
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
-        """The findings; raises :class:`RunError` where there are none yet."""
+        """The findings, of a redacted copy those that it shows.
+
+        Raises :class:`RunError` where there are none yet.
+        """
+        if FINDINGS in self.withheld.documents:
+            shown = self.withheld.documents[FINDINGS]
+            listed = [shown.rows[i] for i in sorted(shown.rows)]
+            return read_findings({**shown.around, "findings": listed}, where=FINDINGS)
         return read_findings(self.document(FINDINGS), where=str(self.path / FINDINGS))
 
     @cached_property
     def verdict(self) -> Verdict | None:
-        """The verdict, or ``None`` where no policy judged."""
+        """The verdict, or ``None`` where no policy judged or it is withheld, even in part."""
+        if VERDICT in self.withheld.missing:
+            return None
         if VERDICT not in self._bound and not (self.path / VERDICT).exists():
             return None
         return read_verdict(self.document(VERDICT), where=str(self.path / VERDICT))
+
+    @cached_property
+    def withheld(self) -> Withheld:
+        """What this copy of a run withholds; nothing, where it is the run itself."""
+        return read_withheld(self.path, self.ledger)
 
     @property
     def files(self) -> dict[str, str]:
         """The digests that the seal binds, by relative POSIX path; empty before the seal."""
         return self._bound
-
-    def document(self, name: str) -> Any:
-        """Read a JSON file of the run, held against the seal; raises :class:`RunError`."""
-        return self._json(name)
 
     def statistic_document(self, digest: str) -> Any:
         """Read a document of ``evidence/`` and check its digest; raises :class:`RunError`."""

@@ -66,7 +66,7 @@ def lineage_svg(lineage: Lineage) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="lineage" role="img" '
         f'viewBox="0 0 {_n(width)} {_n(height)}" width="{_n(width)}" height="{_n(height)}" '
-        'style="max-width:100%;height:auto" fill="currentColor" font-family="system-ui, '
+        'fill="currentColor" font-family="system-ui, '
         'sans-serif" font-size="12"><title>How the data were made</title>'
         f"<desc>{_text(summary)}</desc>{''.join(body)}{note}</svg>"
     )

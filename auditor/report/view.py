@@ -18,6 +18,7 @@ from auditor.report.absent import Absence, make_absences, silent_stages
 from auditor.report.blocks import Block, make_blocks
 from auditor.report.curves import CurveTable, make_curves
 from auditor.report.fields import Fields
+from auditor.report.origins import Origins, make_origins
 from auditor.report.policy_text import PolicyText, WaiverText, read_policy_text
 from auditor.report.populations import Group, Population
 from auditor.report.proof import (
@@ -117,6 +118,7 @@ class ReportView:
     ledger_hidden: int
     findings: tuple[Finding, ...]
     verdict: Verdict | None
+    origins: Origins
     remarks: tuple[str, ...] = ()
     record: RunRecord | None = field(default=None, repr=False, compare=False)
 
@@ -212,6 +214,7 @@ def make_view(record: RunRecord) -> ReportView:
         ledger_hidden=len(lines) - len(ends),
         findings=findings,
         verdict=verdict,
+        origins=make_origins(record),
         remarks=make_remarks(record, findings, verdict, policy_text),
         record=record,
     )

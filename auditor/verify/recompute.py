@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any, cast
 
@@ -32,11 +32,14 @@ class Statistics:
         return self._read(digest)
 
 
-def recompute_findings(record: RunRecord, statistics: Statistics) -> tuple[Finding, ...]:
+def recompute_findings(
+    record: RunRecord, statistics: Statistics, *, withheld: Collection[str] = ()
+) -> tuple[Finding, ...]:
     """Derive every finding again from the stored statistics, as the ledger tells it.
 
     A later measurement by the same check at the same stage takes the place of an earlier one. A
     check that entry 0 does not register raises :class:`RunError`: it was not planned beforehand.
+    Measurements of which a statistic is among the ``withheld`` digests are left out.
     """
     registered = _registered_checks(record)
     found: dict[tuple[str, Stage], list[Finding]] = {}
@@ -50,6 +53,8 @@ def recompute_findings(record: RunRecord, statistics: Statistics) -> tuple[Findi
             )
         stage = measurement.stage
         if last[(measurement.check, stage)].entry.seq != measurement.entry.seq:
+            continue
+        if any(digest in withheld for digest in measurement.statistics):
             continue
         check = check_from_spec(measurement.spec, where=where)
         unmeasured = measurement.unmeasured

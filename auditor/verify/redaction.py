@@ -26,16 +26,17 @@ from auditor.ledger import EVIDENCE, FINDINGS, HEAD, LEDGER, VERDICT, RunRecord
 from auditor.ledger.layout import REDACTED, REDACTION, SALTS
 from auditor.ledger.openings import committed_rows, redacted_document
 from auditor.ledger.storage import write_atomically
+from auditor.ledger.withheld import NEVER_WITHHELD, REDACTION_SCHEMA
 from auditor.stats import CONFUSION, SliceTable, read_statistic
+from auditor.verify.openings import seed_of
 
-__all__ = ["REDACTION_SCHEMA", "Redaction", "Withheld", "redact_run", "small_slices"]
+__all__ = ["HiddenSlices", "Redaction", "redact_run", "small_slices"]
 
-REDACTION_SCHEMA = "auditor/redaction/v1"
 _ALWAYS_WHOLE = ("report.*", SALTS)
 
 
 @dataclass(frozen=True, slots=True)
-class Withheld:
+class HiddenSlices:
     """The slices that are withheld, and the families of which every slice is."""
 
     slices: frozenset[Slice]
@@ -61,23 +62,23 @@ class Redaction:
     smallest: int
 
 
-def small_slices(statistics: Sequence[SliceTable], *, smallest: int) -> Withheld:
+def small_slices(statistics: Sequence[SliceTable], *, smallest: int) -> HiddenSlices:
     """Return the slices with fewer than ``smallest`` records, and what would give them away.
 
     Parameters
     ----------
     statistics:
-        Counts by slice; the records of a slice are its column ``records`` where that comes first,
-        and otherwise the sum of its counts.
+        Counts by slice. The records of a slice are the column ``records`` where that comes first,
+        and all cells of a confusion table; other counts say nothing of how many records there are.
     """
     slices: set[Slice] = set()
     families: set[tuple[str, ...]] = set()
-    for statistic in statistics:
+    counted = [s for s in statistics if s.columns[0] == "records" or s.kind == CONFUSION]
+    for statistic in counted:
         groups = statistic.groups
-        sized = statistic.columns[0] == "records"
-        for family in groups.families:
+        for family in filter(None, groups.families):
             values = statistic.family(family)
-            sizes = values[:, 0] if sized else values.sum(axis=1)
+            sizes = values.sum(axis=1) if statistic.kind == CONFUSION else values[:, 0]
             order = [int(i) for i in sizes.argsort(kind="stable") if sizes[i] > 0]
             small = [i for i in order if sizes[i] < smallest]
             if not small:
@@ -86,7 +87,7 @@ def small_slices(statistics: Sequence[SliceTable], *, smallest: int) -> Withheld
                 families.add(tuple(sorted(family)))
                 continue
             hidden = list(small)
-            for i in order[len(small) :] if family else ():
+            for i in order[len(small) :]:
                 if len(hidden) > 1 and sizes[hidden].sum() >= smallest:
                     break
                 hidden.append(i)
@@ -98,7 +99,7 @@ def small_slices(statistics: Sequence[SliceTable], *, smallest: int) -> Withheld
             for family in statistic.groups.families
             if len(family) > 1 and touched & set(family)
         }
-    return Withheld(frozenset(slices), frozenset(families))
+    return HiddenSlices(frozenset(slices), frozenset(families))
 
 
 def redact_run(
@@ -125,13 +126,15 @@ def redact_run(
         raise InputError("the folder is not empty", where=str(out), valid="choose another --out")
     if smallest < 1:
         raise InputError(f"the smallest cell is {smallest}", where="--min-cell", valid="from 1")
+    if record.withheld.missing:
+        raise RunError("this copy is redacted already", where=str(run), valid="the run itself")
     committed = committed_rows(record.ledger)
     if not committed:
         raise RunError(
             "the run did not commit to the rows of its documents, so that none can be withheld",
             where=str(run), valid="a run of this version that was recorded into a folder",
         )  # fmt: skip
-    seed = _seed(record)
+    seed = seed_of(record)
     bound = record.files
     documents = {name: record.document(name) for name in bound if name.endswith(".json")}
     kinds = {n: d.get("kind") for n, d in documents.items() if n.startswith(f"{EVIDENCE}/")}
@@ -144,10 +147,7 @@ def redact_run(
         if kind is not None
         for statistic in [read_statistic(documents[name], where=name)]
     }
-    counted = [
-        t for t in tables.values()
-        if isinstance(t, SliceTable) and (t.values.dtype.kind != "f" or t.kind == CONFUSION)
-    ]  # fmt: skip
+    counted = [table for table in tables.values() if isinstance(table, SliceTable)]
     hidden = small_slices(counted, smallest=smallest)
     partly: dict[str, Callable[[int, Any], bool]] = {}
     for name, table in tables.items():
@@ -157,6 +157,8 @@ def redact_run(
             whole.add(name)
             continue
         numbers = _hidden_numbers(table, hidden)
+        if not any(row[0] in numbers for row in documents[name]["rows"]):
+            continue
         partly[name] = lambda _, row, numbers=numbers: row[0] not in numbers
     findings = documents[FINDINGS]["findings"]
     lost = {i for i, finding in enumerate(findings) if _hides(hidden, finding)}
@@ -167,14 +169,6 @@ def redact_run(
                 place % 2 == 0 or not lost & set(row.get("findings", ()))
             )
     return _write(record, target, whole, partly, documents, seed=seed, smallest=smallest)
-
-
-def _seed(record: RunRecord) -> bytes:
-    document = record.document(SALTS)
-    try:
-        return bytes.fromhex(document["seed"])
-    except (KeyError, TypeError, ValueError):
-        raise RunError("there is no seed of salts", where=str(record.path / SALTS)) from None
 
 
 def _chosen(
@@ -191,11 +185,14 @@ def _chosen(
                 + ", ".join(sorted({k for k in kinds.values() if k})[:12])
                 + ") or a pattern of file names",
             )  # fmt: skip
+        if fixed := sorted(found & NEVER_WITHHELD):
+            raise InputError(f"{fixed[0]} cannot be withheld", where="--withhold",
+                             valid="statistics, findings, verdict or reports")  # fmt: skip
         chosen |= found
     return chosen
 
 
-def _hidden_numbers(table: SliceTable, hidden: Withheld) -> set[int]:
+def _hidden_numbers(table: SliceTable, hidden: HiddenSlices) -> set[int]:
     """Return the flat numbers of the slices of which nothing is shown."""
     groups = table.groups
     numbers: set[int] = set()
@@ -210,7 +207,7 @@ def _hidden_numbers(table: SliceTable, hidden: Withheld) -> set[int]:
     return numbers
 
 
-def _hides(hidden: Withheld, finding: Mapping[str, Any]) -> bool:
+def _hides(hidden: HiddenSlices, finding: Mapping[str, Any]) -> bool:
     reference = finding.get("reference")
     return (
         hidden.hides(Slice(finding["slice"]))

@@ -7,8 +7,13 @@ from typing import Any, Literal
 
 from auditor.errors import AuditorError, InputError
 from auditor.evidence import Stage, Value, sha256
-from auditor.ledger import VERDICT, Fault, Integrity, RunRecord, VerifyingKey, examine_run
+from auditor.ledger import FINDINGS, VERDICT, Fault, Integrity, RunRecord, VerifyingKey, examine_run
+from auditor.ledger.layout import SALTS
+from auditor.ledger.records_integrity import check_records
+from auditor.ledger.statements import check_statements
+from auditor.ledger.timestamp import Timestamp
 from auditor.verify.compare import first_difference
+from auditor.verify.openings import check_openings
 from auditor.verify.recompute import (
     Statistics,
     recompute_findings,
@@ -16,6 +21,8 @@ from auditor.verify.recompute import (
     registered_policy,
 )
 from auditor.verify.registration import registration_faults
+from auditor.verify.shown import check_shown
+from auditor.verify.timestamps import check_timestamp
 
 __all__ = ["Verification", "verify_run"]
 
@@ -25,7 +32,8 @@ class Verification(Value):
 
     ``findings`` and ``rules`` are the numbers that were computed again. :attr:`exit_code` is 0 for
     intact and signed by the key given, 3 for intact but unsigned or the signer not pinned, 1 for
-    anything off.
+    anything off. ``timestamp`` is what an authority says of the head or of entry 0, where its
+    response was given, and ``stamped`` which of the two.
     """
 
     run: str
@@ -33,6 +41,8 @@ class Verification(Value):
     findings: int = 0
     rules: int = 0
     status: str | None = None
+    timestamp: Timestamp | None = None
+    stamped: Literal["head", "entry 0"] | None = None
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -45,6 +55,11 @@ class Verification(Value):
         if not self.faults:
             return "intact"
         return "interrupted" if self.integrity.interrupted else "broken"
+
+    @property
+    def withheld(self) -> int:
+        """The number of files and rows that a redacted copy withholds."""
+        return self.integrity.withheld
 
     @property
     def exit_code(self) -> int:
@@ -70,18 +85,38 @@ class Verification(Value):
             "findings": self.findings,
             "rules": self.rules,
             "status": self.status,
+            "withheld": self.withheld,
+            "timestamp": None if self.timestamp is None else {
+                "of": self.stamped, **self.timestamp.model_dump(mode="json")
+            },
             "faults": [fault.model_dump() for fault in self.faults],
-        }
+        }  # fmt: skip
 
 
 def verify_run(
-    path: str | Path, *, key: VerifyingKey | None = None, head: str | None = None
+    path: str | Path,
+    *,
+    key: VerifyingKey | None = None,
+    head: str | None = None,
+    timestamp: str | Path | None = None,
+    authority: str | Path | None = None,
 ) -> Verification:
-    """Verify a run folder.
+    """Verify a run folder, or a redacted copy of one.
 
     Every byte is held against the ledger and its signed head; then every finding is derived again
-    from the stored statistics, and the verdict judged again by the registered policy. Raises
-    :class:`RunError` where there is no run to verify.
+    from the stored statistics, and the verdict judged again by the registered policy. Of a
+    redacted copy, what stands on nothing that is withheld is computed again.
+
+    Parameters
+    ----------
+    key, head:
+        The signer and the digest of the head that the caller trusts.
+    timestamp:
+        A file with an RFC 3161 response for the digest of the head or of entry 0; ``authority``
+        is a file with the root certificates under which its signature is checked.
+
+    Raises :class:`RunError` where there is no run to verify, and :class:`InputError` for a
+    response, a digest or a certificate that cannot be read.
     """
     integrity, ledger = examine_run(path, key=key, head=head)
     folder = Path(path).expanduser()
@@ -95,16 +130,31 @@ def verify_run(
             return Verification(
                 run=name, integrity=integrity, findings=known, faults=integrity.faults
             )
-        findings, rules, status, faults = _recompute(record)
+        missing = record.withheld.missing
+        faults = check_records(folder, ledger, withheld=missing)
+        faults += check_statements(folder, record)
+        if missing:
+            findings, rules, status, more = check_shown(record)
+        else:
+            findings, rules, status, more = _recompute(record)
+            faults += check_openings(record) if SALTS in record.files else ()
+        faults += more
     except AuditorError as error:
         where = getattr(error, "where", None) or str(path)
         what = error.what if isinstance(error, InputError) else str(error)
         broken = integrity.model_copy(update={"interrupted": False})
-        faults = (*integrity.faults, Fault(where=where, what=what))
-        return Verification(run=name, integrity=broken, faults=faults)
+        found = (*integrity.faults, Fault(where=where, what=what))
+        return Verification(run=name, integrity=broken, faults=found)
+    stamp, of = None, None
+    if timestamp is not None:
+        stamp, of = check_timestamp(
+            timestamp, head=integrity.head_digest, entry_0=ledger.entries[0].digest,
+            authority=authority,
+        )  # fmt: skip
     return Verification(
-        run=name, integrity=integrity, findings=findings, rules=rules, status=status, faults=faults
-    )
+        run=name, integrity=integrity, findings=findings, rules=rules, status=status,
+        timestamp=stamp, stamped=of, faults=tuple(faults),
+    )  # fmt: skip
 
 
 def _recompute(record: RunRecord) -> tuple[int, int, str | None, tuple[Fault, ...]]:
@@ -116,12 +166,12 @@ def _recompute(record: RunRecord) -> tuple[int, int, str | None, tuple[Fault, ..
         theirs = [finding.to_json() for finding in findings]
         difference = first_difference(ours, theirs, "findings")
         if difference:
-            faults.append(Fault(where="findings.json", what=difference))
+            faults.append(Fault(where=FINDINGS, what=difference))
     policy = registered_policy(record)
     verdict = record.verdict
     gates = record.ledger.of_type("gate")
     if (verdict is None) != (not gates):
-        faults.append(Fault(where="verdict.json", what="verdict and gate entries do not agree"))
+        faults.append(Fault(where=VERDICT, what="verdict and gate entries do not agree"))
     if verdict is None or policy is None or not gates:
         return len(findings), 0, None, tuple(faults)
     gate = gates[-1]
@@ -130,12 +180,12 @@ def _recompute(record: RunRecord) -> tuple[int, int, str | None, tuple[Fault, ..
     faults += registration_faults(record, findings, verdict, gate)
     before = record.ledger.entries[gate.seq - 1]
     if not str(before.time)[:19] <= verdict.evaluated_at[:19] <= str(gate.time)[:19]:
-        faults.append(Fault(where="verdict.json", what="evaluated_at is not the time of the gate"))
+        faults.append(Fault(where=VERDICT, what="evaluated_at is not the time of the gate"))
     again = recompute_verdict(
         record, policy, findings, statistics,
         evaluated_at=verdict.evaluated_at, stage=Stage(verdict.stage), registered=True,
     )  # fmt: skip
     difference = first_difference(record.document(VERDICT), again.to_json())
     if difference:
-        faults.append(Fault(where="verdict.json", what=difference))
+        faults.append(Fault(where=VERDICT, what=difference))
     return len(findings), len(verdict.rules), str(verdict.status), tuple(faults)

@@ -23,9 +23,9 @@ from auditor.datasets import Table, group_codes
 from auditor.datasets.roles import cell_sql
 from auditor.evidence import Finding, Stage
 from auditor.metrics import disaggregate
-from auditor.metrics.clean_scores import CLEAN, CLEAN_BASES, CLEAN_COLUMNS, CLEAN_SCORES
+from auditor.metrics.clean_scores import CLEAN, CLEAN_COLUMNS, CLEAN_SCORES
 from auditor.provenance import seen_in
-from auditor.stats import CELLS, CONFUSION, SliceTable, Statistic, confusion_zero
+from auditor.stats import CELLS, SliceTable, Statistic
 
 __all__ = ["CleanScore"]
 
@@ -36,15 +36,15 @@ class CleanScore(Comparing):
 
     A record of the predictions overlaps where it equals a training row (or has its record id),
     where its text is near a training text or contained in the training text, or where its entity
-    has training records: as in ``provenance.overlap``. Beside the score on all records stand those
-    on the clean and on the contaminated ones, and what the contaminated ones change. Overlap that
-    words do not show (a paraphrase, a translation) counts as clean.
+    has training records: as in ``provenance.overlap``. The scores on the clean and on the
+    contaminated records, and what the contaminated ones change of the score on all; by group where
+    there are any. Overlap that words do not show (a paraphrase, a translation) counts as clean.
     """
 
     id: ClassVar[str] = "provenance.clean-score"
     title: ClassVar[str] = "Scores without the records that were trained on"
     stages: ClassVar[tuple[Stage, ...]] = (Stage.EVALUATION,)
-    metrics: ClassVar[tuple[str, ...]] = (*CLEAN_BASES, *CLEAN_SCORES)
+    metrics: ClassVar[tuple[str, ...]] = CLEAN_SCORES
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Count labels and predictions by slice, clean and contaminated records apart."""
@@ -59,7 +59,6 @@ class CleanScore(Comparing):
         groups = subject.groups
         context = {**roles.context(), **context}
         both = SliceTable.zero(CLEAN, groups, CLEAN_COLUMNS, context=context)
-        every = confusion_zero(groups, context)
         cells = table.query(f"select {cell_sql(table, roles)} as c from data")["c"].to_numpy()
         flat = groups.flat(group_codes(table, groups, roles)).astype(np.int64)
         width = len(CELLS)
@@ -67,18 +66,18 @@ class CleanScore(Comparing):
             place = (flat[:, position] * 2 + marked) * width + cells
             count = np.bincount(place, minlength=groups.total * 2 * width)
             both.values[:] += count.reshape(groups.total, 2 * width)
-        every.values[:] = both.values[:, :width] + both.values[:, width:]
-        return [every, both]
+        return [both]
 
     def derive(self, evidence: Sequence[Evidence], stage: Stage) -> list[Finding]:
-        """Derive the scores on all, on the clean and on the contaminated records."""
+        """Derive the scores on the clean and on the contaminated records."""
         findings: list[Finding] = []
-        names = {CONFUSION: CLEAN_BASES, CLEAN: CLEAN_SCORES}
         for item in evidence:
-            groups = item.statistic.groups
-            single = [family for family in groups.families if len(family) <= 1]
+            statistic = item.statistic
+            assert isinstance(statistic, SliceTable)
+            contaminated = statistic.values[0, len(CELLS) :].sum()
+            families = [f for f in statistic.groups.families if len(f) <= bool(contaminated)]
             measured = disaggregate(
-                names[item.statistic.kind], item.statistic, families=single, compared=(),
+                CLEAN_SCORES, statistic, families=families, compared=(),
                 confidence=self.confidence,
             )  # fmt: skip
             findings += self.place(measured, stage, [item.digest])

@@ -103,6 +103,7 @@ def _recorded_digests(record: RunRecord) -> set[str]:
         file = record.path / name
         if file.is_file():
             found.add(sha256(file.read_bytes()).partition(":")[2])
+    found |= {digest.partition(":")[2] for digest in record.files.values()}
     for entry in record.ledger.entries:
         found |= _digests_in(entry.body)
     return found | _digests_in(record.run)
@@ -157,14 +158,25 @@ def _disagreements(statement: Statement, record: RunRecord) -> Iterator[str]:
             yield "it belongs to another run"
     if kind not in (VERDICT_SUMMARY, TEST_RESULT):
         return
-    if record.verdict is None:
+    if VERDICT in record.withheld.files:
+        return
+    document = _verdict(record)
+    if document is None:
         yield "there is no verdict"
         return
-    document = record.verdict.to_json()
     expected = _summary_of(document) if kind == VERDICT_SUMMARY else _results_of(document)
     for name, value in expected.items():
         if predicate.get(name) != value:
             yield f"{name} is not that of {VERDICT}"
+
+
+def _verdict(record: RunRecord) -> dict[str, Any] | None:
+    """Return the verdict; of one that is shown in part, the ids and statuses of its rules."""
+    shown = record.withheld.documents.get(VERDICT)
+    if shown is not None:
+        rules = [row for place, row in sorted(shown.rows.items()) if place % 2 == 0]
+        return {**shown.around, "rules": rules}
+    return None if record.verdict is None else record.verdict.to_json()
 
 
 def _other_subjects(statement: Statement, record: RunRecord) -> Iterator[str]:

@@ -22,6 +22,7 @@ from auditor.verify.standalone.formats import (
 )
 from auditor.verify.standalone.records import check_records
 from auditor.verify.standalone.signatures import Report, check_note, check_signature
+from auditor.verify.standalone.withheld import read_withheld
 
 __all__ = ["check_run"]
 
@@ -125,14 +126,15 @@ def check_seal(report: Report, run: Path, entries: list[dict[str, Any]], present
     if not isinstance(bound, dict) or len(body) != 1 or seals != [entries[-1]["seq"]]:
         report.fault("ledger.jsonl", "the last entry, and no other, is not a seal")
         return
-    for name in sorted(present - set(bound)):
+    missing, added = read_withheld(report, run, entries, cast("dict[str, Any]", bound), present)
+    for name in sorted(present - set(bound) - added):
         report.fault(name, "the file was added after the seal")
     for name, digest in cast("dict[str, Any]", bound).items():
-        if report.demand(name in present, name, "the file is missing"):
+        if name not in missing and report.demand(name in present, name, "the file is missing"):
             same = file_digest(run / name) == digest
             report.demand(same, name, "the file was changed after the seal")
     check_statements(report, run, present)
-    check_records(report, run, entries, present)
+    check_records(report, run, entries, present, missing)
 
 
 def check_statements(report: Report, run: Path, present: set[str]) -> None:

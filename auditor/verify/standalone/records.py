@@ -30,8 +30,9 @@ UNKNOWN = 2**32 - 1
 
 
 def check_records(
-    report: Report, run: Path, entries: list[dict[str, Any]], present: set[str]
-) -> None:
+    report: Report, run: Path, entries: list[dict[str, Any]], present: set[str],
+    missing: set[str],
+) -> None:  # fmt: skip
     """Hold the committed records and steps against their files: order, roots, counts."""
     splits: dict[str, bytes | mmap] = {}
     following: dict[str, int] = {}
@@ -42,6 +43,8 @@ def check_records(
             continue
         where, name = f"ledger.jsonl, entry {entry['seq']}", usual_name(kind, body)
         bound.add(name)
+        if {name, f"evidence/records-{body.get('split')}.bin"} & missing:
+            continue
         right = body.get("file") == name and body.get("method") == METHODS[kind]
         if not report.demand(right and name in present, where, "not the file of such an entry"):
             continue
