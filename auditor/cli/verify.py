@@ -36,7 +36,10 @@ def verify(
     ] = None,
     timestamp: Annotated[
         Path | None,
-        typer.Option("--timestamp", help="An RFC 3161 response for the head or entry 0."),
+        typer.Option(
+            "--timestamp",
+            help="An RFC 3161 response for the head or entry 0; the run's own by default.",
+        ),
     ] = None,
     authority: Annotated[
         Path | None,
@@ -57,7 +60,7 @@ def verify(
     for option, value, fits in (
         ("--model", model, run.suffix == ".sig"),
         ("--timestamp", timestamp, run.is_dir()),
-        ("--authority", authority, timestamp is not None),
+        ("--authority", authority, run.is_dir()),
     ):
         if value is not None and not fits:
             raise InputError("this option does not fit what is verified", where=option,

@@ -18,8 +18,20 @@ from auditor.ledger.layout import STATEMENTS
 from auditor.ledger.model_key import model_key_beside
 from auditor.ledger.model_signing import write_model_signature
 from auditor.ledger.statements import statements_of
+from auditor.ledger.timestamp import (
+    ENTRY_0_STAMP,
+    Timestamp,
+    read_response,
+    read_timestamp,
+    timestamp_request,
+)
 from auditor.policy import LoadedPolicy, load_policy
-from auditor.provenance import checkpoint_manifest, environment
+from auditor.provenance import (
+    base_model_manifest,
+    checkpoint_manifest,
+    environment,
+    packages_manifest,
+)
 from auditor.verify.standalone import standalone_source
 from auditor.version import __version__
 
@@ -55,6 +67,7 @@ class AuditedRun:
             checks=make_plan(self.policy, checks),
         )
         self._settings: dict[str, Any] = {}
+        self._packages: str | None = None
         self._judged: tuple[Stage, tuple[Finding, ...]] | None = None
 
     @property
@@ -108,6 +121,50 @@ class AuditedRun:
              "verdict": digest},
         )  # fmt: skip
         return verdict
+
+    def base_model(
+        self,
+        source: str | Path,
+        *,
+        licence: str | None = None,
+        training_data: str | Sequence[str] | None = None,
+        name: str | None = None,
+    ) -> Mapping[str, Any]:
+        """Record the model that is fine-tuned: a checkpoint, or a folder as the hub lays it out.
+
+        Its digest, licence and stated training data, its tokenizer and adapters go into the record
+        and into the statement about the training; weights are never unpickled. What its model card
+        does not state is unknown unless it is given here. Raises :class:`InputError`.
+        """
+        manifest = base_model_manifest(
+            source, licence=licence, training_data=training_data, name=name
+        )
+        self._recording.note_early("base-model", manifest)
+        return manifest
+
+    def timestamp_request(self) -> bytes:
+        """Return an RFC 3161 request for entry 0, to be sent to an authority of your choice.
+
+        Entry 0 is written now if it was not: register the data before, if they are to be in it.
+        """
+        return timestamp_request(self._recording.register().digest)
+
+    def timestamp(self, response: str | Path) -> Timestamp:
+        """Take the authority's response for entry 0 into the run (a file, as it was sent).
+
+        It shows that policy, checks and evaluation data were registered before that moment, to
+        whoever trusts the authority. Raises :class:`InputError` for a response to something else.
+        """
+        digest = self._recording.register().digest
+        data = read_response(response)
+        found = read_timestamp(data, digest, where=str(response))
+        self._recording.folder.write(ENTRY_0_STAMP, data)
+        self._recording.note(
+            "timestamp",
+            {"file": ENTRY_0_STAMP, "digest": sha256(data), "of": digest, "time": found.time,
+             "tsa": found.tsa},
+        )  # fmt: skip
+        return found
 
     def _sign_model(self, checkpoint: str | Path) -> None:
         """Sign the model that went through the gate, where there is a key for models.
@@ -225,6 +282,9 @@ class AuditedRun:
         recording.write_findings()
         self._write_run_json()
         if recording.temporary is None:
+            if self._packages is None:
+                self._packages = recording.folder.put_evidence(packages_manifest())
+                recording.note("packages", {"evidence": self._packages})
             record = RunRecord.load(self.run)
             for name, data in statements_of(record, recording.key).items():
                 recording.folder.write(name, data)

@@ -39,9 +39,7 @@ class RecordedLineage:
 
     def preparation(self, function: Any, *, name: str | None, groups: Sequence[str]) -> Any:
         """Observe a function; see :meth:`auditor.Audit.preparation`."""
-        return preparation(
-            function, record=self._record, digest=_digest, name=name, groups=groups
-        )
+        return preparation(function, record=self._record, digest=_digest, name=name, groups=groups)
 
     def _record(self, body: dict[str, Any]) -> None:
         """Take a step that a function made; one that fits nowhere is recorded all the same."""

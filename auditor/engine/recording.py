@@ -25,6 +25,7 @@ from auditor.ledger import (
     FINDINGS,
     VERDICT,
     Clock,
+    Entry,
     RunFolder,
     SigningKey,
     utc_now,
@@ -79,15 +80,15 @@ class Recording:
         """Whether entry 0 is written: from then on, what is measured is what was announced."""
         return self.ledger.first is not None
 
-    def register(self, **details: Any) -> None:
-        """Write entry 0, if it is not there: signer, policy, checks, seed and the details given.
+    def register(self, **details: Any) -> Entry:
+        """Return entry 0, written now if it was not: signer, policy, checks, seed and details.
 
         It is written at the latest before the first measurement. What was noted by
         :meth:`note_early` follows it.
         """
-        if self.registered:
-            return
-        self.folder.register(
+        if self.ledger.first is not None:
+            return self.ledger.first
+        first = self.folder.register(
             self.ledger,
             signer=None if self.key is None else self.key.verifying_key,
             policy=None if self.policy is None else reference_to(self.policy),
@@ -100,6 +101,7 @@ class Recording:
         for entry, body in self._early:
             self.ledger.append(entry, body)
         self._early.clear()
+        return first
 
     @property
     def path(self) -> Path:

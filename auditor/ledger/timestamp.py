@@ -18,12 +18,23 @@ from auditor.evidence import Value
 from auditor.ledger import der
 from auditor.ledger.chain import format_time
 from auditor.ledger.encoding import is_digest
+from auditor.ledger.storage import read_file
 from auditor.ledger.verifying import read_key_file
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
-__all__ = ["Timestamp", "read_roots", "read_timestamp", "timestamp_request"]
+__all__ = [
+    "ENTRY_0_STAMP",
+    "Timestamp",
+    "read_response",
+    "read_roots",
+    "read_timestamp",
+    "timestamp_request",
+]
+
+ENTRY_0_STAMP = "statements/entry-0.tsr"
+"""Where in a run an authority's response for entry 0 lies."""
 
 _SHA256 = "2.16.840.1.101.3.4.2.1"
 _LARGEST = 2**20
@@ -91,6 +102,17 @@ def read_timestamp(
         serial=serial,
         verified=bool(roots),
     )
+
+
+def read_response(path: str | Path) -> bytes:
+    """Return the bytes of a response's file; raises :class:`InputError`."""
+    try:
+        return read_file(Path(path).expanduser(), most=_LARGEST)
+    except OSError as error:
+        raise InputError(
+            f"the response cannot be read: {error.strerror}", where=str(path),
+            valid="the file that the authority sent",
+        ) from None  # fmt: skip
 
 
 def read_roots(path: str | Path) -> tuple[Certificate, ...]:

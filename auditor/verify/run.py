@@ -11,7 +11,7 @@ from auditor.ledger import FINDINGS, VERDICT, Fault, Integrity, RunRecord, Verif
 from auditor.ledger.layout import SALTS
 from auditor.ledger.records_integrity import check_records
 from auditor.ledger.statements import check_statements
-from auditor.ledger.timestamp import Timestamp
+from auditor.ledger.timestamp import ENTRY_0_STAMP, Timestamp
 from auditor.verify.compare import first_difference
 from auditor.verify.openings import check_openings
 from auditor.verify.recompute import (
@@ -112,8 +112,9 @@ def verify_run(
     key, head:
         The signer and the digest of the head that the caller trusts.
     timestamp:
-        A file with an RFC 3161 response for the digest of the head or of entry 0; ``authority``
-        is a file with the root certificates under which its signature is checked.
+        A file with an RFC 3161 response for the digest of the head or of entry 0, by default the
+        one in the run, where ``authority`` is given: a file with the root certificates under which
+        its signature is checked.
 
     Raises :class:`RunError` where there is no run to verify, and :class:`InputError` for a
     response, a digest or a certificate that cannot be read.
@@ -146,6 +147,8 @@ def verify_run(
         found = (*integrity.faults, Fault(where=where, what=what))
         return Verification(run=name, integrity=broken, faults=found)
     stamp, of = None, None
+    if timestamp is None and authority is not None and ENTRY_0_STAMP in record.files:
+        timestamp = folder / ENTRY_0_STAMP
     if timestamp is not None:
         stamp, of = check_timestamp(
             timestamp, head=integrity.head_digest, entry_0=ledger.entries[0].digest,

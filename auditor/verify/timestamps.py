@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from auditor.errors import InputError
-from auditor.ledger.storage import read_file
-from auditor.ledger.timestamp import Timestamp, read_roots, read_timestamp
+from auditor.ledger.timestamp import Timestamp, read_response, read_roots, read_timestamp
 
 __all__ = ["check_timestamp"]
-
-_LARGEST = 1 << 20
 
 
 def check_timestamp(
@@ -24,10 +21,7 @@ def check_timestamp(
     signature is not checked. Raises :class:`InputError` for a response that cannot be read, that is
     for neither, or whose signature does not hold.
     """
-    try:
-        data = read_file(Path(response).expanduser(), most=_LARGEST)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(response)) from None
+    data = read_response(response)
     roots = None if authority is None else read_roots(authority)
     try:
         return read_timestamp(data, head, roots=roots, where=str(response)), "head"

@@ -89,7 +89,7 @@ def test_each_way_of_overlap_contaminates(run: Any, subject: Any, pick: Any) -> 
     findings = run(check, made)
     assert pick(findings, "contaminated_accuracy").n == 3
     assert pick(findings, "clean_accuracy").value == 1 / 2
-    context = check.measure(made)[1].context["overlap"]
+    context = check.measure(made)[0].context["overlap"]
     found = {way: seen["found"] for way, seen in context.items()}
     assert found == {"equal": 0, "near": 1, "contained": 2, "entity": 1}
     assert context["near"]["missed"] == pytest.approx((1 - 0.8**4) ** 16)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -18,9 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rfc3161_client import _rust
 
+from auditor import Audit
 from auditor.errors import InputError, MissingExtraError
-from auditor.ledger import der
+from auditor.ledger import RunRecord, der
 from auditor.ledger.timestamp import Timestamp, read_roots, read_timestamp, timestamp_request
+from auditor.verify import verify_run
 
 DIGEST = "sha256:" + hashlib.sha256(b"entry 0").hexdigest()
 MOMENT = datetime(2026, 11, 1, 12, 0, 5, tzinfo=UTC)
@@ -202,3 +205,28 @@ def test_a_missing_library_names_the_extra(
     monkeypatch.setitem(sys.modules, "rfc3161_client", None)
     with pytest.raises(MissingExtraError, match=r"auditor\[timestamp\]"):
         read_timestamp(authority.stamp(DIGEST), DIGEST)
+
+
+def test_a_run_carries_the_stamp_of_its_entry_0(authority: Authority, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"sex": ["F", "M"] * 20, "y": [0, 1] * 20, "p": [0, 1, 1, 0] * 10})
+    root = tmp_path / "root.pem"
+    root.write_bytes(authority.root.public_bytes(serialization.Encoding.PEM))
+    (tmp_path / "other.tsr").write_bytes(authority.stamp(DIGEST))
+    with Audit(run=tmp_path / "run") as audit:
+        audit.evaluate(predictions=frame, target="y", prediction="p", sensitive=["sex"])
+        request = audit.timestamp_request()
+        digest = RunRecord.load(tmp_path / "run").ledger.entries[0].digest
+        assert request == timestamp_request(digest)
+        (tmp_path / "reply.tsr").write_bytes(authority.stamp(digest))
+        with pytest.raises(InputError, match="another digest"):
+            audit.timestamp(tmp_path / "other.tsr")
+        assert audit.timestamp(tmp_path / "reply.tsr").time == "2026-11-01T12:00:05Z"
+    result = verify_run(tmp_path / "run", authority=root)
+    assert (result.stamped, result.timestamp and result.timestamp.verified) == ("entry 0", True)
+    assert verify_run(tmp_path / "run").timestamp is None
+    head = tmp_path / "head.tsr"
+    head.write_bytes(authority.stamp(result.integrity.head_digest))
+    assert verify_run(tmp_path / "run", timestamp=head).stamped == "head"
+    assert not verify_run(tmp_path / "run", timestamp=head).timestamp.verified  # type: ignore[union-attr]
+    with pytest.raises(InputError, match="another digest"):
+        verify_run(tmp_path / "run", timestamp=tmp_path / "other.tsr")
