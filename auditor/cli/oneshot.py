@@ -74,5 +74,5 @@ def finish(
         show_verdict(verdict)
     show_remarks(audit.remarks())
     audit.close()
-    show_run(out, signed=audit.signed)
+    show_run(out, signed=audit.signed, record_key=audit.record_key)
     return None if verdict is None else str(verdict.status)

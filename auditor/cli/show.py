@@ -124,14 +124,20 @@ def show_remarks(remarks: Sequence[str]) -> None:
         console().print(remark, soft_wrap=True, markup=False)
 
 
-def show_run(run: Path | None, *, signed: bool, key: Path | None = None) -> None:
-    """Print where the run is, and how it is verified."""
+def show_run(
+    run: Path | None, *, signed: bool, key: Path | None = None, record_key: Path | None = None
+) -> None:
+    """Print where the run is, how it is verified, and where the key of its records is."""
     if run is None:
         console().print("Nothing was kept: give --out DIR for a run folder.", style="dim")
         return
     hint = f"auditor verify {run}" + (f" --key {key}" if key else "")
     note = "" if signed else " (unsigned: no key was given)"
     console().print(f"Run: {run}{note}\nVerify it again: {hint}", soft_wrap=True)
+    if record_key is not None:
+        console().print(
+            f"Key of the records: {record_key} (keep it; auditor prove needs it)", soft_wrap=True
+        )
 
 
 def _interval(finding: Finding) -> str:
