@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
 
+    from auditor.provenance.lineage import Lineage
+    from auditor.provenance.sources import Source
+
 __all__ = ["Plots", "Run", "load"]
 
 
@@ -111,6 +114,21 @@ class Run:
         read = Statistics(self.record)
         digests = dict.fromkeys(d for f in self.record.findings for d in f.evidence)
         return tuple(read(digest) for digest in digests)
+
+    @cached_property
+    def lineage(self) -> Lineage:
+        """How the data were made, as far as it was recorded; a notebook draws it."""
+        from auditor.provenance.lineage import lineage_of
+
+        return lineage_of(entry.body for entry in self.record.ledger.of_type("derivation"))[0]
+
+    @cached_property
+    def sources(self) -> tuple[Source, ...]:
+        """Where the data come from, as far as it was declared."""
+        from auditor.provenance.sources import sources_from_body
+
+        entries = self.record.ledger.of_type("sources")
+        return tuple(s for e in entries for s in sources_from_body(e.body, where="sources"))
 
     @property
     def verdict(self) -> Verdict | None:

@@ -259,6 +259,11 @@ class Lineage(Value):
         except RecursionError:
             raise InputError("nested too deeply", where=where) from None
 
+    def _repr_svg_(self) -> str:
+        from auditor.provenance.lineage_graph import lineage_svg
+
+        return lineage_svg(self)
+
     def _find(self, item: Data | str) -> Data:
         identifier = item if isinstance(item, str) else item.id
         if identifier not in self.data:
