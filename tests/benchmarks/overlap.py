@@ -73,8 +73,8 @@ def documents_per_second(count: int) -> Row:
     return {
         "what": f"near duplicates of {count:,} short documents, each pair verified",
         "against": "documents a second of one core",
-        "bound": ">= 200000",
-        "ratio": count / taken,
+        "bound": ">= 200000 /s",
+        "measured": count / taken,
         "ours_seconds": taken,
         "runs": 5,
     }
