@@ -14,7 +14,6 @@ from auditor.cli.options import (
     Out,
     Policy,
     Positive,
-    Sensitive,
     exit_code,
     read_bins,
     read_named,
@@ -30,12 +29,18 @@ def register(app: typer.Typer) -> None:
 
 def data(
     train: Annotated[str, typer.Argument(help="The training data: a file, folder or glob.")],
-    target: Annotated[str, typer.Option(help="The column of labels.")],
-    sensitive: Sensitive,
     test: Annotated[str | None, typer.Argument(help="The test data.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column of labels.")] = None,
+    sensitive: Annotated[
+        str | None,
+        typer.Option(help="Columns of sensitive attributes, as in race,sex; none for text alone."),
+    ] = None,
     validation: Annotated[str | None, typer.Option(help="The validation data.")] = None,
     record_id: Annotated[str | None, typer.Option(help="The column of record ids.")] = None,
     positive: Positive = None,
+    task: Annotated[
+        str, typer.Option("--task", help="binary, multiclass or regression.")
+    ] = "binary",
     bins: Bins = None,
     intersections: Intersections = 2,
     schema: Annotated[
@@ -92,7 +97,8 @@ def data(
     from auditor.cli.oneshot import finish, one_shot
     from auditor.cli.show import working
     from auditor.datasets import Roles, open_table
-    from auditor.engine.arguments import as_names
+    from auditor.datasets.tasks import check_data
+    from auditor.engine.arguments import as_names, task_named
     from auditor.errors import InputError
 
     if features is not None and not proxies:
@@ -101,7 +107,7 @@ def data(
     names = as_names(sensitive)
     roles = Roles(
         sensitive=names, target=target, positive=positive, record_id=record_id,
-        bins=read_bins(bins),
+        bins=read_bins(bins), task=task_named(task),
     )  # fmt: skip
     given = {"train": train, "validation": validation, "test": test}
     with working("Reading the tables"):
@@ -109,12 +115,12 @@ def data(
             split: open_table(source) for split, source in given.items() if source is not None
         }
         for table in tables.values():
-            roles.check(table)
+            check_data(table, roles)
     with one_shot(out=out, policy=policy, key=sign_key, seed=seed) as audit:
         with working("Measuring"):
             audit.data(
                 **tables, target=target, sensitive=names, record_id=record_id, positive=positive,
-                bins=roles.bins, intersections=intersections, population=population,
+                bins=roles.bins, task=task, intersections=intersections, population=population,
                 population_column=population_column, annotators=as_names(annotators),
                 proxies=proxies, features=as_names(features), text=as_names(text), entity=entity,
                 schema=schema, sources=sources or (),

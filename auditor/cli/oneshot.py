@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditor.cli.show import print_json, show_findings, show_remarks, show_run, show_verdict
+from auditor.cli.show import (
+    print_json,
+    show_data,
+    show_findings,
+    show_remarks,
+    show_run,
+    show_verdict,
+)
 from auditor.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -70,6 +77,7 @@ def finish(
             }
         )
     show_findings(audit.findings)
+    show_data(audit.findings)
     if verdict is not None:
         show_verdict(verdict)
     show_remarks(audit.remarks())

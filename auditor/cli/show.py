@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "console",
     "print_json",
+    "show_data",
     "show_findings",
     "show_remarks",
     "show_run",
@@ -43,6 +44,15 @@ _SHOWN = (
     ("mean_prediction",),
 )
 """What is printed of each group, by the kind of what was measured."""
+
+_OF_DATA = frozenset(
+    {"duplicate_rate", "near_duplicate_rate", "overlap_rate", "near_overlap_rate",
+     "contained_rate", "entity_overlap_rate", "shared_entity_rate", "personal_data_rate",
+     "missing_rate", "leaking_features", "equal_columns", "label_error_rate", "dropped_rate",
+     "incompatible_licence_rate", "known_licence_rate", "legal_basis_rate", "drift_auc",
+     "contaminated_accuracy", "clean_accuracy", "clean_accuracy_difference"}
+)  # fmt: skip
+"""What is printed of the data."""
 
 
 def console() -> Console:
@@ -116,6 +126,31 @@ def show_findings(findings: Sequence[Finding]) -> None:
         console().print(table)
     if more > 0:
         console().print(f"{more:,} more groups stand in findings.json.", style="dim")
+
+
+def show_data(findings: Sequence[Finding]) -> None:
+    """Print what was found in the data for everybody: what is not zero, and what was not found."""
+    from rich.table import Table
+    from rich.text import Text
+
+    found = [f for f in findings if f.metric.partition("[")[0] in _OF_DATA
+             and f.status == "measured" and not f.slice and f.over is None]  # fmt: skip
+    if not found:
+        return
+    table = Table(title="In the data", title_justify="left", box=None, padding=(0, 1))
+    for name in ("finding", "value", "n"):
+        table.add_column(name, justify="left" if name == "finding" else "right")
+    there = [finding for finding in found if finding.value]
+    for finding in there[:_MOST_SHOWN]:
+        table.add_row(Text(finding.metric), f"{finding.value:.4g}", f"{finding.n:,}")
+    if there:
+        console().print(table)
+    if len(there) > _MOST_SHOWN:
+        console().print(f"{len(there) - _MOST_SHOWN:,} more stand in findings.json.", style="dim")
+    zero = [finding.metric for finding in found if not finding.value]
+    if zero:
+        more = f", and {len(zero) - 20:,} more" if len(zero) > 20 else ""
+        console().print(Text(f"Zero: {', '.join(zero[:20])}{more}"), soft_wrap=True)
 
 
 def show_remarks(remarks: Sequence[str]) -> None:

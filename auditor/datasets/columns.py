@@ -95,8 +95,10 @@ def labels_of(table: Table, column: str, positive: str | None) -> dict[str | Non
     elif all(_is_one(value) is not None for value in values):
         positives = [value for value in values if _is_one(value)]
     elif len(values) > 2:
-        raise InputError(_too_many(table, values), where=where,
-                         valid="0 and 1, or two values with --positive")  # fmt: skip
+        raise InputError(
+            _too_many(table, values), where=where,
+            valid="0 and 1, two values with --positive, or --task multiclass",
+        )  # fmt: skip
     else:
         raise InputError(
             f"which of {' and '.join(map(repr, values))} is the positive value is not said",

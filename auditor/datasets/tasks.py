@@ -9,7 +9,7 @@ from auditor.datasets.table import Table
 from auditor.errors import InputError
 from auditor.stats import MOST_CLASSES
 
-__all__ = ["check_task", "classes_of"]
+__all__ = ["check_data", "check_task", "classes_of"]
 
 
 def check_task(table: Table, roles: Roles) -> None:
@@ -39,6 +39,30 @@ def check_task(table: Table, roles: Roles) -> None:
                 require_finite(table, str(getattr(roles, name)), option=f"--{name}")
         case "binary":
             pass  # Roles.check has seen to it
+
+
+def check_data(table: Table, roles: Roles) -> None:
+    """Check a table of a data set, which has labels and no predictions yet.
+
+    Raises :class:`InputError` naming the option, the column and the number of rows.
+    """
+    if roles.task == "binary":
+        roles.check(table)
+        return
+    table.require([*roles.sensitive], option="--sensitive")
+    table.require([c for c in (roles.target, roles.record_id) if c is not None])
+    for column in roles.bins:
+        table.require_numbers(column, option="--bins")
+    _needs(roles, ("target",), table)
+    if roles.task == "multiclass":
+        classes_of([table], roles)
+    elif roles.task == "regression":
+        require_finite(table, str(roles.target), option="--target")
+    else:
+        raise InputError(
+            f"data sets are not audited for the task {roles.task}", where="--task",
+            valid="binary, multiclass, regression",
+        )  # fmt: skip
 
 
 def classes_of(tables: Sequence[Table], roles: Roles) -> tuple[str, ...]:

@@ -11,7 +11,15 @@ from auditor.datasets.roles import Task
 from auditor.errors import InputError, nearest
 from auditor.stats import as_label
 
-__all__ = ["as_names", "label_of", "merged_roles", "role_changes", "roles_for", "settings_of"]
+__all__ = [
+    "as_names",
+    "label_of",
+    "merged_roles",
+    "role_changes",
+    "roles_for",
+    "settings_of",
+    "task_named",
+]
 
 _TASKS = get_args(Task)
 _ARGUMENTS = (*(field.name for field in fields(Roles)), "intersections")
@@ -44,11 +52,16 @@ def role_changes(given: Mapping[str, Any]) -> dict[str, Any]:
     ):  # fmt: skip
         if name in changes:
             changes[name] = read(changes[name])
-    if changes.get("task", "binary") not in _TASKS:
-        raise InputError(
-            f"unknown task {changes['task']!r}", where="--task", valid=", ".join(_TASKS)
-        )
+    task_named(changes.get("task", "binary"))
     return changes
+
+
+def task_named(name: str) -> Task:
+    """Return a task by its name; raises :class:`InputError`."""
+    for task in _TASKS:
+        if task == name:
+            return task
+    raise InputError(f"unknown task {name!r}", where="--task", valid=", ".join(_TASKS))
 
 
 def merged_roles(roles: Roles, changes: Mapping[str, Any]) -> Roles:

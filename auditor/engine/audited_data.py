@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from auditor.checks import Subject
 from auditor.datasets import DataOptions, Roles, Table, declare_groups, open_table
-from auditor.engine.arguments import as_names, label_of, roles_for, settings_of
+from auditor.engine.arguments import as_names, label_of, roles_for, settings_of, task_named
 from auditor.engine.audited_run import AuditedRun
 from auditor.engine.datasets import (
     RegisteredData,
@@ -58,6 +58,7 @@ class AuditedData(AuditedRun):
         sensitive: str | Sequence[str] = (),
         record_id: str | None = None,
         positive: Any = None,
+        task: str = "binary",
         bins: Mapping[str, Sequence[float]] | None = None,
         intersections: int = 2,
         schema: Any = None,
@@ -83,9 +84,10 @@ class AuditedData(AuditedRun):
             Tables: a DataFrame, an Arrow table, a path or a glob.
         target:
             The column of labels; ``positive`` is its positive value where it does not hold 0/1.
+            ``task`` says where it holds more: ``multiclass`` or ``regression``.
         sensitive:
-            The columns of sensitive attributes; ``bins`` cuts a number into groups, for example
-            ``{"age": [25, 45, 65]}``.
+            The columns of sensitive attributes, none where the data are about nobody; ``bins``
+            cuts a number into groups, for example ``{"age": [25, 45, 65]}``.
         record_id:
             The column of record ids, by which loop items that carry one are matched.
         intersections:
@@ -121,7 +123,7 @@ class AuditedData(AuditedRun):
             raise InputError("the data are registered already", valid="one call of audit.data")
         roles = Roles(
             sensitive=as_names(sensitive), target=target, record_id=record_id,
-            positive=label_of(positive), bins=dict(bins or {}),
+            positive=label_of(positive), bins=dict(bins or {}), task=task_named(task),
         )  # fmt: skip
         options = DataOptions(
             population=_opened(population, "population="), population_column=population_column,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from auditor.checks import Subject
 from auditor.datasets import DataOptions, Roles, Table, declare_groups, group_codes, open_table
+from auditor.datasets.tasks import check_data
 from auditor.errors import InputError
 from auditor.evidence import Stage
 from auditor.provenance import FILE_METHOD, default_cache, file_manifest, record_manifest
@@ -105,7 +106,7 @@ class RegisteredData:
     def _labels(self, table: Table) -> Any:
         from auditor.datasets.roles import label_sql
 
-        if self.roles.target is None:
+        if self.roles.target is None or self.roles.task != "binary":
             return None
         sql = label_sql(table, self.roles.target, self.roles.positive)
         return np.asarray(table.query(f"select {sql} as y from data")["y"].to_numpy(), np.int64)
@@ -142,12 +143,9 @@ def register_tables(
     }
     if not tables:
         raise InputError("no table was given", valid="train=, validation= or test=")
-    if not roles.sensitive:
-        raise InputError("no sensitive attribute was named", where="sensitive=",
-                         valid="one or more columns")  # fmt: skip
     options = options or DataOptions()
     for table in tables.values():
-        roles.check(table)
+        check_data(table, roles)
         table.require(options.text, option="text=")
         table.require([options.entity] if options.entity else [], option="entity=")
     groups = declare_groups(

@@ -45,7 +45,8 @@ add_metric(
         "near_overlap_rate", "Share of records near one trained on", ideal=0.0, better="lower",
         readers={NEAR_OVERLAP: _share("found", "compared", "no record has a token")},
         parameter="table",
-        formula="records whose Jaccard similarity to a training record is large enough / records",
+        formula="records whose Jaccard similarity to a training record is large enough / records; "
+        "a paraphrase or a translation is not found",
         source="Broder (1997), On the resemblance and containment of documents",
     ),
     compared=False,
@@ -55,7 +56,8 @@ add_metric(
         "contained_rate", "Share of records contained in training text", ideal=0.0,
         better="lower", parameter="table",
         readers={CONTAINED: _share("found", "compared", "no text is long enough")},
-        formula="records of whose n-grams enough occur in the training text / long enough records",
+        formula="records of whose n-grams enough occur in the training text / long enough records; "
+        "a paraphrase or a translation is not found",
         source="Brown et al. (2020), Language models are few-shot learners, appendix C",
     ),
     compared=False,

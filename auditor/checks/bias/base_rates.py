@@ -30,6 +30,8 @@ class BaseRates(Check):
         if not subject.tables:
             raise NotMeasurable("no data set was given")
         roles = replace(subject.roles, prediction=None, score=None, threshold=None)
+        if roles.task != "binary":  # how often each class occurs is told by provenance.balance
+            roles = replace(roles, task="binary", target=None)
         return [
             scan_confusion(table, subject.groups, roles, context={"split": split})
             for split, table in subject.tables.items()
