@@ -36,6 +36,7 @@ class AuditedData(AuditedRun):
     _data: RegisteredData | None = None
     _records: CommittedRecords | None = None
     _record_key: str | Path | None = None
+    _predicted: tuple[Table, str] | None = None
 
     @property
     def record_key(self) -> Path | None:
@@ -231,17 +232,7 @@ class AuditedData(AuditedRun):
         )
         self._settings = settings_of(roles, intersections)
         manifest = table_manifest(table)
-        self._recording.register(**_evaluation("predictions", manifest))
-        digests = {"predictions": manifest["digest"]}
-        if data is not None and "test" in data.tables and stage is not Stage.MONITORING:
-            if not same_records(table, data.tables["test"], record_id=roles.record_id):
-                raise InputError(
-                    "these are not the predictions for the registered test data",
-                    where=table.name,
-                    valid=f"the {data.tables['test'].rows:,} rows of test=, in any order, beside "
-                    "their predictions; or stage='monitoring'",
-                )
-            digests |= data.digests("test")
+        digests = self._evaluated(table, manifest, stage, roles)
         self._recording.note("data", {"tables": {"predictions": manifest}})
         subject = (
             Subject(stage, groups, roles, predictions=table)
@@ -249,6 +240,37 @@ class AuditedData(AuditedRun):
             else data.subject(stage, groups=groups, roles=roles, predictions=table)
         )
         return self._recording.measure(subject, data=digests)
+
+    def _evaluated(
+        self, table: Table, manifest: Mapping[str, Any], stage: Stage, roles: Roles
+    ) -> dict[str, str]:
+        """Return the digests of what is evaluated, which must be what entry 0 registered.
+
+        Those are the rows of ``test=``, or else of the first table of predictions. Monitoring
+        looks at others.
+        """
+        digests = {"predictions": manifest["digest"]}
+        self._recording.register(**_evaluation("predictions", manifest))
+        registered = None if self._data is None else self._data.tables.get("test")
+        noun = "registered test data"
+        if registered is None and self._predicted is not None:
+            registered, noun = self._predicted[0], "records that were evaluated before"
+            digests = {"predictions": self._predicted[1]}
+        elif registered is not None and self._data is not None:
+            digests |= self._data.digests("test")
+        if stage is Stage.MONITORING:
+            return {"monitored": manifest["digest"]}
+        if registered is None:
+            self._predicted = (table, manifest["digest"])
+        elif not same_records(
+            table, registered, record_id=roles.record_id, but=(roles.prediction, roles.score)
+        ):
+            raise InputError(
+                f"these are not the predictions for the {noun}", where=table.name,
+                valid=f"its {registered.rows:,} rows, in any order, beside their predictions; "
+                "or stage='monitoring'",
+            )  # fmt: skip
+        return digests
 
 
 def _evaluation(split: str, manifest: Mapping[str, Any]) -> dict[str, Any]:

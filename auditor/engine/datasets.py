@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -184,13 +184,15 @@ def table_manifest(table: Table, schema: Any = None) -> dict[str, Any]:
     }
 
 
-def same_records(table: Table, other: Table, *, record_id: str | None) -> bool:
+def same_records(
+    table: Table, other: Table, *, record_id: str | None, but: Sequence[str | None] = ()
+) -> bool:
     """Whether two tables hold the same records, in any order.
 
     Records are the same by their ids where both tables have them, and otherwise by the columns
-    that the tables share.
+    that the tables share, ``but`` for some.
     """
-    shared = [name for name in other.columns if name in table.columns]
+    shared = [name for name in other.columns if name in table.columns and name not in but]
     by = [record_id] if record_id is not None and record_id in shared else shared
     if not by or table.rows != other.rows:
         return False

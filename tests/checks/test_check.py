@@ -16,7 +16,8 @@ IDS = (
     "bias.group-metrics", "bias.label-disagreement", "bias.proxies", "bias.ranking",
     "bias.regression", "bias.representation", "bias.soft-membership", "bias.subgroups",
     "bias.training-loss", "bias.unknown-attributes", "explainability.attributions",
-    "provenance.balance", "provenance.clean-score", "provenance.drift", "provenance.dropped-rows", "provenance.duplicates",
+    "provenance.balance", "provenance.clean-score", "provenance.drift",
+    "provenance.dropped-rows", "provenance.duplicates",
     "provenance.feature-quality", "provenance.label-noise", "provenance.missing-values",
     "provenance.outliers", "provenance.overlap", "provenance.personal-data", "provenance.sources",
 )  # fmt: skip

@@ -17,7 +17,6 @@ from auditor.errors import InputError
 from auditor.evidence import Stage
 
 ALONE = Drift(together=False)
-WITHOUT = ("drift_auc",)
 
 
 def records(rows: int, seed: int, *, shift: float = 0.0, city: float = 0.5) -> pd.DataFrame:
@@ -41,9 +40,7 @@ def asked(subject: Any, tables: dict[str, pd.DataFrame], **options: Any) -> Any:
 
 
 def test_a_split_without_drift_shows_none(run: Any, subject: Any, pick: Any) -> None:
-    findings = run(
-        ALONE, asked(subject, {"train": records(900, 0), "test": records(600, 1)}), without=WITHOUT
-    )
+    findings = run(ALONE, asked(subject, {"train": records(900, 0), "test": records(600, 1)}))
     for name in ("drift_ks[age, test]", "drift_wasserstein[age, test]", "drift_psi[age, test]",
                  "drift_psi[city, test]", "drift_total_variation[city, test]",
                  "drift_total_variation[sex, test]", "new_level_rate[city, test]"):  # fmt: skip
@@ -64,9 +61,7 @@ def test_what_drifts_is_found_and_said_of_its_split(run: Any, subject: Any, pick
     later.loc[70:209, "age"] = np.nan
     later["sex"] = np.where(later.index < 350, "F", "M")
     later.loc[699, "sex"] = "X"
-    findings = run(
-        ALONE, asked(subject, {"train": train, "test": test}, production=later), without=WITHOUT
-    )
+    findings = run(ALONE, asked(subject, {"train": train, "test": test}, production=later))
     ks = pick(findings, "drift_ks[age, production]")
     known = later["age"].dropna()
     assert ks.value == pytest.approx(stats.ks_2samp(train["age"], known).statistic)
@@ -93,7 +88,7 @@ def test_columns_and_groups_that_are_gone_are_said(run: Any, subject: Any, pick:
     made = asked(subject, {"train": records(300, 0)}, production=later)
     findings = run(
         ALONE, made,
-        without=(*WITHOUT, "drift_total_variation", "new_level_rate", "new_levels"),
+        without=("drift_total_variation", "new_level_rate", "new_levels"),
     )  # fmt: skip
     gone = pick(findings, "absent_columns[production]")
     assert (gone.value, gone.n) == (2, 4)  # sex and city
@@ -116,11 +111,11 @@ def test_levels_of_the_whole_training_data_are_known_levels() -> None:
 def test_a_model_tells_shifted_tables_apart(run: Any, subject: Any, pick: Any) -> None:
     tables = {"train": records(1_500, 0), "test": records(900, 1, shift=1.0)}
     made = asked(subject, tables)
-    found = pick(run(Drift(), made), "drift_auc[test]")
+    found = pick(run(Drift(together=True), made), "drift_auc[test]")
     assert 0.65 < found.low < found.value < 0.85  # Φ(1 / √2) = 0.76 at most
     assert (found.n, found.method) == (1_800, "delong-cross-fitted")
     same = {"train": records(1_500, 0), "test": records(900, 1)}
-    none = pick(run(Drift(), asked(subject, same)), "drift_auc[test]")
+    none = pick(run(Drift(together=True), asked(subject, same)), "drift_auc[test]")
     assert none.low < 0.5 < none.high
 
 
@@ -134,7 +129,7 @@ def test_the_published_split_of_adult_has_no_drift(
     }
     made = subject(Stage.DATA, tables=tables, sensitive=("sex",))
     made = replace(made, roles=replace(made.roles, target="income"))
-    findings = run(Drift(), made)
+    findings = run(Drift(together=True), made)
     distances = [f for f in findings if f.base_metric.startswith("drift_") and f.value is not None]
     assert len(distances) > 30
     for found in distances:
@@ -142,7 +137,7 @@ def test_the_published_split_of_adult_has_no_drift(
         assert low <= (0.5 if found.base_metric == "drift_auc" else 0)
     moved = tables["test"].assign(age=tables["test"]["age"] + 2)
     made = replace(made, tables={**made.tables, "test": open_table(moved, name="test")})
-    again = run(Drift(), made)
+    again = run(Drift(together=True), made)
     assert pick(again, "drift_ks[age, test]").also[0].low > 0
     assert pick(again, "drift_auc[test]").low > 0.5
 

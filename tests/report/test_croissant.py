@@ -127,4 +127,4 @@ def test_the_same_record_gives_the_same_bytes(start_run: StartRun) -> None:
 
 def test_a_view_without_a_ledger_says_so() -> None:
     with pytest.raises(InputError, match="does not hold its ledger"):
-        FORMATS.get("croissant").render(cast("Any", SimpleNamespace()))
+        FORMATS.get("croissant").render(cast("Any", SimpleNamespace(record=None)))

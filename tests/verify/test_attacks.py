@@ -300,8 +300,16 @@ class Attack:
 
         def change(entries: list[dict[str, Any]]) -> None:
             entries[0]["body"]["signer"] = str(key.verifying_key)
-            entries[-1]["body"]["files"]["key.pub"] = sha256(vkey)
+            files = entries[-1]["body"]["files"]
+            files["key.pub"] = sha256(vkey)
+            for name in signed:
+                del files[name]
 
+        # The statements are signed by the run's own signer: whoever seals again makes his own.
+        signed = [name for name in self.files if name.startswith("statements/")]
+        for name in signed:
+            (self.run / name).unlink()
+        (self.run / "statements").rmdir()
         self.write("key.pub", vkey)
         self.chain_anew(change, signer=key)
         return {"--key"}

@@ -68,7 +68,8 @@ def written(run: Path, tmp_path: Path) -> Callable[..., Verification]:
             )
             for path in sorted(run.rglob("*.json")):
                 name = path.relative_to(run).as_posix()
-                copy.write(name, path.read_bytes())
+                if not name.startswith("statements/") and name != "salts.json":
+                    copy.write(name, path.read_bytes())
             digest = None
             if verdict is not None:
                 document = json.loads((run / "verdict.json").read_bytes())
@@ -76,6 +77,8 @@ def written(run: Path, tmp_path: Path) -> Callable[..., Verification]:
                 copy.write("verdict.json", canonical_json(document))
                 digest = sha256(canonical_json(document))
             for entry in record.ledger.entries[1:-1]:
+                if entry.type == "openings":
+                    continue
                 changed = json.loads(json.dumps(entry.body))
                 if entry.type == "gate" and digest:
                     changed["verdict"] = digest
@@ -232,7 +235,7 @@ def test_a_check_that_was_not_registered_is_named(
 def test_a_second_registration_does_not_count(
     run: Path, written: Callable[..., Verification]
 ) -> None:
-    size = len(RunRecord.load(run).ledger.entries)
+    size = len(RunRecord.load(run).ledger.entries) - 1  # without the openings
     result = written(before_seal=lambda append: append("register", {"seed": 4}))
     assert told(result) == [
         (f"ledger.jsonl, entry {size - 1}", "a second registration; the first one counts")
@@ -248,7 +251,7 @@ def test_what_a_rule_cites_is_not_measured_again_after_the_gate(
     entries = [record.ledger.entries[seq] for seq in entries_of(run, "evaluation")]
     (body, *_) = [entry.body for entry in entries if entry.body["check"]["id"] in cited]
     result = written(before_seal=lambda append: append("measurement", body))
-    size = len(record.ledger.entries)
+    size = len(record.ledger.entries) - 1  # without the openings
     what = f"{body['check']['id']} was measured after the last gate"
     assert (f"ledger.jsonl, entry {size - 1}", what) in told(result)
 

@@ -95,6 +95,8 @@ def forge(
         name = path.relative_to(run).as_posix()
         if not path.is_file() or name in ("ledger.jsonl", "head", "policy.yaml", "key.pub"):
             continue
+        if name.startswith("statements/") or name == "salts.json":  # a forger makes none
+            continue
         data = path.read_bytes()
         if name in files:
             document = json.loads(data)
@@ -102,6 +104,8 @@ def forge(
             data = canonical_json(document)
         forged.write(name, data)
     for entry in record.ledger.entries[1:-1]:
+        if entry.type == "openings":
+            continue
         changed = json.loads(json.dumps(entry.body))
         (entries or {}).get(entry.type, lambda body: None)(changed)
         writer.append(entry.type, changed)

@@ -12,6 +12,7 @@ from auditor.checks.subject import Subject
 from auditor.datasets import Table
 from auditor.evidence import Finding, Slice, Stage
 from auditor.metrics import (
+    Absent,
     Measured,
     Sample,
     disaggregate,
@@ -143,6 +144,10 @@ class Drift(Check):
                           if f or statistic.kind != DRIFT_GROUPS or context["reason"]],
             )  # fmt: skip
             findings += self.place(measured, stage, [item.digest])
+        if not self.together:
+            absent = Absent("no model was asked to tell the tables apart: together is false")
+            named: Measured = ("drift_auc", Slice(), None, None, absent)
+            findings += self.place([named], stage, [])
         return [*self._columns(families, stage), *findings]
 
     def _columns(
