@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from auditor.documents import Node, read_document
 from auditor.errors import InputError, PolicyError, nearest
 from auditor.evidence import Stage, Value
-from auditor.policy.document import Node, read_document
 
 __all__ = [
     "AUDIT_SCHEMA",

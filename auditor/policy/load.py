@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from auditor.documents import MOST_BYTES, Node
 from auditor.errors import PolicyError, nearest
 from auditor.evidence import PolicyReference, sha256
-from auditor.policy.document import MOST_BYTES, Node
 from auditor.policy.read import error_at, read_policy_file
 from auditor.policy.schema import CheckUse, Defaults, Policy, PolicyFile, Rule, Waiver
 from auditor.policy.text import policy_text

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from auditor.checks import CHECKS
+from auditor.documents import Node, read_document
 from auditor.errors import InputError, PolicyError, nearest
-from auditor.policy.document import Node, read_document
 from auditor.policy.schema import POLICY_SCHEMA, Defaults, PolicyFile, Rule, Waiver
 from auditor.policy.typed import problem_of
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
+from auditor.documents import resolved_scalar
 from auditor.errors import PolicyError
-from auditor.policy.document import resolved_scalar
 from auditor.policy.schema import CheckUse, Policy, Rule, Waiver
 
 __all__ = ["policy_text"]

@@ -12,8 +12,8 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from auditor.errors import InputError, nearest
 from auditor.evidence import Value
+from auditor.provenance.declarations import read_bytes, read_json_text, read_yaml
 from auditor.provenance.licences import read_expression
-from auditor.provenance.plain_yaml import read_bytes, read_json_text, read_yaml
 
 __all__ = [
     "SOURCES_SCHEMA",

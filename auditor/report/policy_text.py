@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from auditor.documents import read_document
 from auditor.errors import InputError
 from auditor.policy import Region, parse_region
-from auditor.policy.document import read_document
 from auditor.report.fields import Fields
 from auditor.report.numbers import MINUS
 from auditor.report.text import metric_title, shown

@@ -75,7 +75,7 @@ def test_labels_are_read_as_they_are_meant(
         ({"record_id": "id"}, "people, --record-id: there is no column 'id'"),
         ({"target": "three"},
          "people, column 'three': 3 values ('1', '0', '2') in 4 rows where two are meant; "
-         "0 and 1, or two values with --positive"),
+         "0 and 1, two values with --positive, or --task multiclass"),
         ({"target": "three", "positive": "2"}, "two values (make the column binary first)"),
         ({"target": "yes"},
          "which of 'yes' and 'no' is the positive value is not said; --positive no"),

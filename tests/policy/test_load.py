@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditor.checks import CHECKS
+from auditor.documents import read_document
 from auditor.errors import PolicyError
 from auditor.evidence import Slice, Stage, sha256
 from auditor.policy import (
@@ -27,7 +28,6 @@ from auditor.policy import (
     policy_schema,
     policy_text,
 )
-from auditor.policy.document import read_document
 
 RULE = """
   - id: parity
@@ -379,7 +379,7 @@ def test_the_schema_for_editors_names_every_key_and_refuses_others() -> None:
     }  # fmt: skip
 
 
-def test_the_text_is_plain_yaml(runs: SimpleNamespace) -> None:
+def test_the_text_is_declarations(runs: SimpleNamespace) -> None:
     document = yaml.safe_load(load_policy("demo-credit").text)
     assert document["as_of"] == date(2026, 11, 1)
     assert document["checks"] == [

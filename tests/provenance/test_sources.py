@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.errors import InputError
-from auditor.provenance.plain_yaml import read_json_text, read_yaml
+from auditor.provenance.declarations import read_json_text, read_yaml
 from auditor.provenance.sources import (
     Period,
     Source,
@@ -96,10 +96,10 @@ def test_what_is_written_reads_back_as_the_same(tmp_path: Path) -> None:
         ("schema: auditor/sources/v1\nsources: [{name: a, licence: Mine}]", "Unknown license"),
         ("schema: auditor/sources/v1\nsources: [{name: a, rows: -1}]", "rows"),
         ("schema: auditor/sources/v1\nsources: [{name: a, consent: asked}]", "consent"),
-        ("schema: auditor/sources/v1\nsources: &a [*a]", "anchors and aliases are not used"),
+        ("schema: auditor/sources/v1\nsources: &a [*a]", "stands inside its own anchor"),
         ("schema: !!python/object/apply:os.system [ls]", "the tag"),
-        ("schema: x\nschema: y", "the key 'schema' occurs twice"),
-        ("a: [" * 40, "nested deeper than 16 levels"),
+        ("schema: x\nschema: y", "the key 'schema' stands in line 1 already"),
+        ("a: [" * 40, "nested deeper than 32 levels"),
         ("a: \tb\n\t- c", "not YAML"),
     ],
 )  # fmt: skip

@@ -18,8 +18,8 @@ from auditor.provenance.croissant.vocabulary import (
     RAI_PROPERTIES,
 )
 from auditor.provenance.croissant.write import SOURCE_PREFIX
+from auditor.provenance.declarations import read_json_text
 from auditor.provenance.licences import licence_from_text
-from auditor.provenance.plain_yaml import read_json_text
 from auditor.provenance.sources import Source
 
 __all__ = ["MOST_CROISSANT_BYTES", "read_croissant"]

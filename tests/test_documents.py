@@ -8,9 +8,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auditor import documents as document
+from auditor.documents import MOST_BYTES, read_document
 from auditor.errors import PolicyError
-from auditor.policy import document
-from auditor.policy.document import MOST_BYTES, read_document
 
 BOMB = b"a: &a [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(
     b"%c: &%c [%s]\n" % (letter, letter, b", ".join([b"*%c" % (letter - 1)] * 10))

@@ -179,12 +179,12 @@ class _Composer:
         first = self.next()
         if isinstance(first, yaml.StreamEndEvent):
             raise PolicyError(
-                "the file is empty", where=f"{self.where}:1:1", valid="a policy in YAML"
+                "the file is empty", where=f"{self.where}:1:1", valid="a document in YAML"
             )
         root = self.node(self.next(), 0)
         self.next()
         if not isinstance(after := self.next(), yaml.StreamEndEvent):
-            self.fail("a second document begins here", after, valid="one policy a file")
+            self.fail("a second document begins here", after, valid="one document a file")
         return root
 
     def node(self, event: Any, depth: int) -> Node:
@@ -195,7 +195,7 @@ class _Composer:
             return self.alias(event)
         self.count(1, event)
         if event.tag not in (None, "!"):
-            self.fail(f"the tag {event.tag} is not used in policies", event, valid="plain values")
+            self.fail(f"the tag {event.tag} is not used here", event, valid="plain values")
         if event.anchor is not None:
             self.anchors[event.anchor] = None
         if isinstance(event, yaml.ScalarEvent):
