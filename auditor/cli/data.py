@@ -63,6 +63,10 @@ def data(
         list[str] | None,
         typer.Option(help="A table that nobody may have trained on: NAME=FILE. May be repeated."),
     ] = None,
+    folder: Annotated[
+        list[str] | None,
+        typer.Option(help="A folder of files that belong to the data: NAME=DIR. May be repeated."),
+    ] = None,
     production: Annotated[
         str | None, typer.Option(help="Records as they come in after deployment: a table.")
     ] = None,
@@ -125,6 +129,7 @@ def data(
                 proxies=proxies, features=as_names(features), text=as_names(text), entity=entity,
                 schema=schema, sources=sources or (),
                 benchmarks=read_named(benchmark, option="--benchmark"), production=production,
+                folders=read_named(folder, option="--folder"),
             )  # fmt: skip
         verdict = finish(audit, out=out, json=json, stage="data")
     raise typer.Exit(exit_code(verdict))

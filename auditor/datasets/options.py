@@ -36,6 +36,8 @@ class DataOptions:
         Records as they come in after deployment, with columns like the training data.
     seed:
         The seed of what is drawn at random.
+    digest_key:
+        A secret of the run, under which values are digested that must not be guessed.
     """
 
     population: Table | None = None
@@ -48,3 +50,4 @@ class DataOptions:
     benchmarks: Mapping[str, Table] = field(default_factory=dict[str, Table])
     production: Table | None = None
     seed: int = 0
+    digest_key: bytes | None = field(default=None, repr=False, compare=False)

@@ -13,6 +13,7 @@ from auditor.engine.arguments import as_names, label_of, roles_for, settings_of,
 from auditor.engine.audited_run import AuditedRun
 from auditor.engine.datasets import (
     RegisteredData,
+    folders_manifest,
     options_manifest,
     register_tables,
     same_records,
@@ -64,6 +65,7 @@ class AuditedData(AuditedRun):
         intersections: int = 2,
         schema: Any = None,
         sources: str | Path | Sequence[Any] = (),
+        folders: Mapping[str, str | Path] | None = None,
         text: str | Sequence[str] = (),
         entity: str | None = None,
         benchmarks: Mapping[str, Any] | None = None,
@@ -101,6 +103,9 @@ class AuditedData(AuditedRun):
             Where the data come from and what may be done with them: a file of schema
             ``auditor/sources/v1``, a data set's Croissant file, or sources
             (:class:`auditor.provenance.sources.Source`, or mappings of their fields).
+        folders:
+            Folders of anything else by name (images, documents): their files go into the record as
+            one digest over names, sizes and contents, with counts by suffix.
         text:
             The columns of free text, in which near duplicates and personal data are looked for.
         entity:
@@ -156,13 +161,16 @@ class AuditedData(AuditedRun):
                 "record_id": roles.record_id,
                 "bins": {k: list(v) for k, v in roles.bins.items()},
                 **options_manifest(options),
+                **folders_manifest(folders or {}),
             },
         )
         if declared:
             self._recording.note("sources", sources_body(declared))
         if self._records is not None:
             self._records.record()
-        return self._recording.measure(data.subject(Stage.DATA), data=data.digests())
+        key = None if self._records is None else self._records.digest_key
+        subject = data.subject(Stage.DATA, digest_key=key)
+        return self._recording.measure(subject, data=data.digests())
 
     def _registered(self) -> RegisteredData:
         if self._data is None:

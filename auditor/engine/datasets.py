@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,13 @@ from auditor.datasets import DataOptions, Roles, Table, declare_groups, group_co
 from auditor.datasets.tasks import check_data
 from auditor.errors import InputError
 from auditor.evidence import Stage
-from auditor.provenance import FILE_METHOD, default_cache, file_manifest, record_manifest
+from auditor.provenance import (
+    FILE_METHOD,
+    default_cache,
+    file_manifest,
+    folder_manifest,
+    record_manifest,
+)
 from auditor.provenance.lineage import Lineage
 from auditor.provenance.records import RecordManifest
 from auditor.provenance.sources import Source
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RegisteredData",
     "content_manifest",
+    "folders_manifest",
     "options_manifest",
     "register_tables",
     "same_records",
@@ -54,11 +62,13 @@ class RegisteredData:
         predictions: Table | None = None,
         groups: Groups | None = None,
         roles: Roles | None = None,
+        digest_key: bytes | None = None,
     ) -> Subject:
         """Return the subject of a stage that looks at these data."""
         return Subject(
             stage, groups or self.groups, roles or self.roles, self.tables,
-            predictions=predictions, counted=counted or {}, options=self.options,
+            predictions=predictions, counted=counted or {},
+            options=replace(self.options, digest_key=digest_key),
             sources=self.sources, lineage=self.lineage,
         )  # fmt: skip
 
@@ -198,6 +208,19 @@ def same_records(
         return False
     ours, theirs = (np.sort(t.row_hashes(by).view("V32").ravel()) for t in (table, other))
     return bool(np.array_equal(ours, theirs))
+
+
+def folders_manifest(folders: Mapping[str, str | Path]) -> dict[str, Any]:
+    """Return what the record keeps of folders of files; nothing where none was given."""
+    found: dict[str, Any] = {}
+    for name, path in folders.items():
+        manifest = folder_manifest(path, cache=default_cache())
+        found[name] = {
+            "root": manifest.root, "files": manifest.files, "bytes": manifest.bytes,
+            "suffixes": {k: asdict(v) for k, v in manifest.suffixes.items()},
+            "method": manifest.method,
+        }  # fmt: skip
+    return {"folders": found} if found else {}
 
 
 def options_manifest(options: DataOptions) -> dict[str, Any]:

@@ -57,6 +57,11 @@ class CommittedRecords:
         """Return what entry 0 says of the key."""
         return self._key.registration()
 
+    @property
+    def digest_key(self) -> bytes:
+        """The key under which values are digested that must not be guessed."""
+        return self._key.digest_key()
+
     def record(self) -> None:
         """Write the commitments of every split into the run."""
         for committed in self.splits.values():

@@ -191,6 +191,10 @@ class RecordKey:
         """Return the field that entry 0 has for this key."""
         return {"records_key_root": self.root}
 
+    def digest_key(self) -> bytes:
+        """Return the key under which the run digests values that must not be guessed."""
+        return hmac.digest(self._secret, b"auditor/value-digests/v1", "sha256")
+
     def bucket_key(self, bucket: int) -> bytes:
         """Return the 32 bytes that open one bucket."""
         return hmac.digest(self._secret, _BUCKET_KEY + bucket.to_bytes(2, "big"), "sha256")

@@ -116,7 +116,8 @@ def _base_model(body: Fields) -> tuple[Fact, ...]:
     facts = [
         Fact("Base model", body.text("name")),
         Fact("Digest", body.text("digest"), code=True),
-        Fact("Licence", body.text("licence", "value"), lines=_by(body.at("licence"))),
+        Fact("Licence", ", ".join(body.texts("licence", "value")) or None,
+             lines=_by(body.at("licence"))),
         Fact("Trained on", ", ".join(body.texts("training_data", "value")) or None,
              lines=_by(body.at("training_data"))),
         Fact("Parameters", ", ".join(parameters) or None),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ __all__ = ["PersonalDataInTables"]
 # Bytes of one batch: a table of long documents is read a few of them at a time.
 _BATCH = 1 << 25
 _MOST_ROWS, _LEAST_ROWS, _SAMPLED = 1 << 18, 1 << 4, 1 << 11
+_MOST_DIGESTS = 1_000
 _UNREAD = ("DATE", "TIME", "BOOLEAN", "INTERVAL", "DECIMAL", "BLOB")
 
 
@@ -45,7 +46,9 @@ class PersonalDataInTables(Check):
     parameter is a kind, a category or ``any``, with ``kind:column`` for one column; that of another
     table than ``train`` begins with its name, as in ``test/email``. Beside them stands the number
     of columns whose names suggest personal data, the special categories of Article 9 GDPR too:
-    hints by name alone.
+    hints by name alone. A run with a record key keeps the 1,000 smallest digests of each kind under
+    it, by which its owner recognises a value and nobody else can guess one; see
+    :func:`auditor.provenance.personal_data.value_digest`.
     """
 
     id: ClassVar[str] = "provenance.personal-data"
@@ -119,11 +122,17 @@ def _scan(
     groups = subject.groups
     counts = np.zeros((groups.total, len(names)), np.int64)
     by_column: dict[str, NDArray[np.int64]] = {}
+    key, digests = subject.options.digest_key, dict[str, set[str]]()
     for batch in stream(table, groups, subject.roles, read, rows=_rows(table, read)):
         flat = groups.flat(batch.codes)
         held = np.zeros((batch.rows, len(KIND_IDS)), bool)
         for column, search in searches.items():
-            found = find(batch.columns[column], search)
+            found = find(batch.columns[column], search, key=key)
+            for kind, digest in zip(found.kinds.tolist(), found.digests, strict=False):
+                digests.setdefault(KIND_IDS[kind], set()).add(digest.hex())
+            for kind, seen in digests.items():
+                if len(seen) > 4 * _MOST_DIGESTS:
+                    digests[kind] = set(sorted(seen)[:_MOST_DIGESTS])
             held[found.rows, found.kinds] = True
             for kind in np.unique(found.kinds).tolist():
                 marked = np.zeros(batch.rows, bool)
@@ -134,7 +143,9 @@ def _scan(
         _add(counts[:, 0], flat, np.ones(batch.rows, bool))
         for position, of in enumerate(members.values(), start=1):
             _add(counts[:, position], flat, np.asarray(held[:, of].any(axis=1), bool))
-    context = {"split": split, "scanned": list(read), "kinds": list(kinds)}
+    context: dict[str, Any] = {"split": split, "scanned": list(read), "kinds": list(kinds)}
+    if key is not None:
+        context["digests"] = {k: sorted(v)[:_MOST_DIGESTS] for k, v in sorted(digests.items())}
     values = np.concatenate([counts, *(v[:, None] for v in by_column.values())], axis=1)
     return SliceTable(PERSONAL_DATA, groups, (*names, *by_column), values, context)
 

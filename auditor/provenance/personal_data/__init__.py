@@ -14,6 +14,7 @@ from auditor.provenance.personal_data.scan import (
     PersonalData,
     find,
     scan_personal_data,
+    value_digest,
 )
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "find",
     "scan_personal_data",
     "select_kinds",
+    "value_digest",
 ]

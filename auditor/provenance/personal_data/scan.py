@@ -18,7 +18,15 @@ from auditor.provenance.personal_data.matching import Search, matches
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["DIGEST_METHOD", "Column", "Found", "PersonalData", "find", "scan_personal_data"]
+__all__ = [
+    "DIGEST_METHOD",
+    "Column",
+    "Found",
+    "PersonalData",
+    "find",
+    "scan_personal_data",
+    "value_digest",
+]
 
 DIGEST_METHOD = "hmac-sha256-128"
 
@@ -186,6 +194,20 @@ def _long_numbers(values: pa.Array, search: Search) -> tuple[pa.Array, NDArray[n
     )
     rows = np.flatnonzero(long.to_numpy(zero_copy_only=False))
     return values.filter(long).cast(pa.string()), rows
+
+
+def value_digest(value: str, *, kind: str, key: bytes) -> str:
+    """Return the digest that a run with this key keeps of a value: 32 hex digits.
+
+    ``key`` is :meth:`auditor.ledger.record_key.RecordKey.digest_key`. Raises :class:`InputError`
+    where the value is none of that kind.
+    """
+    import pyarrow as pa
+
+    found = find(pa.array([value]), Search.of((kind,), column=kind), key=key)
+    if not found.digests:
+        raise InputError(f"no {kind} is in the value", where="value", valid="one as it is written")
+    return found.digests[0].hex()
 
 
 def _digest(key: bytes, kind: int, value: str) -> bytes:
