@@ -9,7 +9,7 @@ from auditor.checks.check import (
     check_from_spec,
     register,
 )
-from auditor.checks.subject import Subject
+from auditor.checks.subject import Predicted, Subject
 from auditor.registry import import_modules
 
 for _topic in ("bias", "explainability", "provenance"):
@@ -21,6 +21,7 @@ __all__ = [
     "Evidence",
     "NotApplicable",
     "NotMeasurable",
+    "Predicted",
     "Subject",
     "check_from_spec",
     "register",

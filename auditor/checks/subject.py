@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from auditor.datasets import DataOptions, Roles, Table
 from auditor.evidence import Stage
 from auditor.provenance.lineage import Lineage
 from auditor.provenance.sources import Source
 from auditor.stats import Groups, Statistic
 
-__all__ = ["Subject"]
+__all__ = ["Predicted", "Subject"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predicted:
+    """Which rows of a split a model was run on, and the cells of its confusion table.
+
+    ``rows`` has shape ``[records]``, and so have ``cells``: 3 · label + prediction, each 0, 1, or 2
+    where it is missing.
+    """
+
+    split: str
+    rows: NDArray[np.int64]
+    cells: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +46,8 @@ class Subject:
         The data sets by split: ``train``, ``validation``, ``test``.
     predictions:
         A table with predictions beside targets and attributes, where one was given.
+    predicted:
+        What a model that was run on the rows of a split predicted, record by record.
     counted:
         Statistics that were accumulated elsewhere (in the training loop, over a loader, by an
         explainer), by kind.
@@ -50,3 +68,4 @@ class Subject:
     options: DataOptions = field(default_factory=DataOptions)
     sources: tuple[Source, ...] = ()
     lineage: Lineage | None = None
+    predicted: Predicted | None = None

@@ -106,6 +106,8 @@ def _verify_run(
                 _say(f"✓ {said}", "green")
             else:
                 _say(f"? {said}; its signature was not checked: give --authority", "yellow")
+        elif result.carries_timestamp:
+            _say("? a time stamp lies in the run: give --authority to check it", "yellow")
         _say_signer(result.exit_code, integrity.signer, signed=integrity.signed)
     _say(f"head {integrity.head_digest}", "dim")
     raise typer.Exit(result.exit_code)

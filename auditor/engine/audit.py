@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from auditor.checks import Check
+from auditor.checks import Check, Predicted
 from auditor.datasets import open_table
 from auditor.engine.arguments import merged_roles, role_changes
 from auditor.engine.audited_data import AuditedData
@@ -145,7 +145,7 @@ class Audit(AuditedData):
         data = self._registered()
         self._looks += 1
         self._flush()
-        counted = self._score(model, loader, "validation", predict)
+        counted, _ = self._score(model, loader, "validation", predict)
         if self._training is not None:
             counted |= self._training.losses()
         self._recording.measure(
@@ -208,8 +208,9 @@ class Audit(AuditedData):
                 f"{sorted(roles)[0]}= is not used with a torch model", valid="audit.data(…)"
             )
         registered = self._registered()
+        counted, predicted = self._score(model, data, "test", predict)
         return self._recording.measure(
-            registered.subject(at, counted=self._score(model, data, "test", predict)),
+            registered.subject(at, counted=counted, predicted=predicted),
             data=registered.digests("test"),
         )
 
@@ -282,7 +283,7 @@ class Audit(AuditedData):
 
     def _score(
         self, model: Any, loader: Any, split: str, predict: Predict | None
-    ) -> dict[str, Statistic]:
+    ) -> tuple[dict[str, Statistic], Predicted]:
         from auditor.engine.training import score_loader
 
         predict = predict or (self._training.predict if self._training else None)

@@ -58,7 +58,7 @@ class AuditedRun:
         self.seed = seed
         self._system = dict(system) if system else None
         self._key_note = key_note
-        self._model_key = model_key_beside(key)
+        self._key = key
         self._recording = Recording(
             run,
             policy=self.policy,
@@ -109,9 +109,9 @@ class AuditedRun:
             self._recording.note("checkpoint", checkpoint_manifest(checkpoint))
         self._recording.settle()
         verdict = self._judge(at)
-        if checkpoint is not None and (verdict is None or verdict.gate == "open"):
-            self._sign_model(checkpoint)
         if verdict is None:
+            if checkpoint is not None:
+                self._sign_model(checkpoint)
             return None
         self._judged = (at, self.findings)
         digest = self._recording.write_verdict(verdict)
@@ -120,6 +120,8 @@ class AuditedRun:
             {"stage": str(at), "status": str(verdict.status), "gate": verdict.gate,
              "verdict": digest},
         )  # fmt: skip
+        if checkpoint is not None and verdict.gate == "open":
+            self._sign_model(checkpoint)
         return verdict
 
     def base_model(
@@ -171,15 +173,16 @@ class AuditedRun:
 
         The signature lies beside the checkpoint as ``<checkpoint>.sig``, and in the run.
         """
-        if self._model_key is None:
+        key = model_key_beside(self._key)
+        if key is None:
             return
-        signature = write_model_signature(checkpoint, self._model_key)
+        signature = write_model_signature(checkpoint, key)
         name = f"{STATEMENTS}/{signature.name}"
         data = signature.read_bytes()
         self._recording.folder.write(name, data)
         self._recording.note(
             "model-signature",
-            {"file": name, "digest": sha256(data), "key": self._model_key.verifying_key.hint},
+            {"file": name, "digest": sha256(data), "key": key.verifying_key.hint},
         )
 
     def report(self, *names: str) -> tuple[Path, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.checks import Subject
+from auditor.checks import Predicted, Subject
 from auditor.datasets import DataOptions, Roles, Table, declare_groups, group_codes, open_table
 from auditor.datasets.tasks import check_data
 from auditor.errors import InputError
@@ -60,6 +60,7 @@ class RegisteredData:
         *,
         counted: Mapping[str, Statistic] | None = None,
         predictions: Table | None = None,
+        predicted: Predicted | None = None,
         groups: Groups | None = None,
         roles: Roles | None = None,
         digest_key: bytes | None = None,
@@ -67,7 +68,7 @@ class RegisteredData:
         """Return the subject of a stage that looks at these data."""
         return Subject(
             stage, groups or self.groups, roles or self.roles, self.tables,
-            predictions=predictions, counted=counted or {},
+            predictions=predictions, predicted=predicted, counted=counted or {},
             options=replace(self.options, digest_key=digest_key),
             sources=self.sources, lineage=self.lineage,
         )  # fmt: skip

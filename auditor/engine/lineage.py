@@ -10,7 +10,7 @@ from auditor.datasets import open_table
 from auditor.engine.datasets import content_manifest
 from auditor.engine.recording import Recording
 from auditor.errors import InputError
-from auditor.provenance.lineage import Data, Derivation, How, Lineage
+from auditor.provenance.lineage import GROUP_ROWS_SCHEMA, Data, Derivation, How, Lineage
 from auditor.provenance.preparation import preparation
 from auditor.provenance.sources import Source, read_sources, sources_from_body
 
@@ -26,7 +26,9 @@ class RecordedLineage:
 
     def derive(self, output: Any, inputs: Any, how: str | How | Mapping[str, Any]) -> None:
         """Record a step; see :meth:`auditor.Audit.derive`."""
-        fields = {"name": how} if isinstance(how, str) else how
+        fields: Any = {"name": how} if isinstance(how, str) else how
+        if not isinstance(fields, (How, Mapping)):
+            raise InputError(f"{how!r} says not how", where="how=", valid="words, or a mapping")
         step = Derivation(
             inputs=tuple(_data(name, table) for name, table in _named(inputs, "input")),
             outputs=tuple(_data(name, table) for name, table in _named(output, "output")),
@@ -35,7 +37,7 @@ class RecordedLineage:
         if not step.outputs:
             raise InputError("a step makes something", where="output=", valid="a table")
         self.value = self.value.add(step, undeclared="begin")
-        self._recording.note_early("derivation", step.to_json())
+        self._note(step.to_json())
 
     def preparation(self, function: Any, *, name: str | None, groups: Sequence[str]) -> Any:
         """Observe a function; see :meth:`auditor.Audit.preparation`."""
@@ -49,13 +51,32 @@ class RecordedLineage:
             self.value = self.value.add(Derivation.from_json(body), undeclared="begin")
         except InputError as error:
             body = {**body, "how": {**body["how"], "error": f"not in the graph: {error}"[:200]}}
-        self._recording.note_early("derivation", body)
+        self._note(body)
+
+    def _note(self, body: dict[str, Any]) -> None:
+        """Write a step into the ledger; rows by group go to a document that can be withheld."""
+        how = dict(body["how"])
+        groups = how.pop("groups", {})
+        self._recording.note_early("derivation", {**body, "how": how})
+        if groups:
+            rows = [
+                [column, row["value"], row["before"], row["after"]]
+                for column, listed in groups.items()
+                for row in listed
+            ]
+            document = {"schema": GROUP_ROWS_SCHEMA, "step": how["name"], "rows": rows}
+            digest = self._recording.folder.put_evidence(document)
+            self._recording.note_early("derivation-groups", {"step": how["name"],
+                                                             "evidence": digest})  # fmt: skip
 
 
 def as_sources(given: str | Path | Sequence[Any]) -> tuple[Source, ...]:
     """Read sources from a file, or from values; raises :class:`InputError`."""
     if isinstance(given, (str, Path)):
         return read_sources(given)
+    if not isinstance(given, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"{given!r} are no sources", where="sources=",
+                         valid="a file, or a list of sources")  # fmt: skip
     listed = [item.to_json() if isinstance(item, Source) else item for item in given]
     return sources_from_body({"sources": listed}, where="sources=") if listed else ()
 
@@ -82,6 +103,8 @@ def _data(name: str, given: Any) -> Data:
         return given
     if isinstance(given, Source):
         return Data(id=f"source:{given.name}", name=given.name, kind="source", rows=given.rows)
+    if isinstance(given, str) and not given.strip():
+        raise InputError("a table or a source without a name", where=name)
     if isinstance(given, str) and not Path(given).exists():
         return Data(id=f"source:{given}"[:200], name=given[:200], kind="source")
     table = open_table(given)

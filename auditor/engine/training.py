@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
+from auditor.checks import Predicted
 from auditor.engine.datasets import RegisteredData
 from auditor.errors import InputError
 from auditor.ledger.steps import StepRecorder
@@ -138,8 +139,11 @@ def score_loader(
     *,
     predict: Predict | None,
     probabilities: bool,
-) -> dict[str, Statistic]:
-    """Run a model over the loader of a split and count its predictions and scores by slice."""
+) -> tuple[dict[str, Statistic], Predicted]:
+    """Run a model over the loader of a split and count its predictions and scores by slice.
+
+    What it predicted of each record comes beside.
+    """
     if not isinstance(model, torch.nn.Module):
         raise InputError(
             f"the model is a {type(model).__name__}",
@@ -155,13 +159,14 @@ def score_loader(
     }
     codes = data.codes(split)[rows]
     y_true, values = _with_missing(labels), scores.astype("float64")
+    cells = 3 * labels.astype("int64") + predictions.astype("int64")
     return {
         CONFUSION: confusion_counts(
             data.groups, codes, y_true, _with_missing(predictions), context=context
         ),
         SCORES: score_counts(data.groups, codes, y_true, values, context=context),
         SCORE_SUMS: score_sums(data.groups, codes, y_true, values, context=context),
-    }
+    }, Predicted(split, rows.astype("int64"), cells)
 
 
 def _with_missing(values: Any) -> Any:

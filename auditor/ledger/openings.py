@@ -81,11 +81,9 @@ def commit_document(name: str, document: Any, seed: bytes) -> dict[str, Any] | N
 
 def committed_rows(ledger: Ledger) -> Mapping[str, Mapping[str, Any]]:
     """Return what a ledger committed to, by document; empty for a run that did not."""
-    for entry in reversed(ledger.entries):
-        if entry.type == OPENINGS:
-            documents = entry.body.get("documents")
-            return documents if isinstance(documents, dict) else {}
-    return {}
+    found = ledger.of_type(OPENINGS)
+    documents = found[-1].body.get("documents") if found else None
+    return documents if isinstance(documents, dict) else {}
 
 
 def redacted_document(

@@ -199,7 +199,7 @@ def _first(run: RunRecord) -> Entry:
 
 
 def _records_entry(run: RunRecord, split: str) -> Entry:
-    found = {str(e.body.get("split")): e for e in run.ledger.entries if e.type == "records"}
+    found = {str(e.body.get("split")): e for e in run.ledger.of_type("records")}
     if not found or "records_key_root" not in _first(run).body:
         raise InputError(
             "the run committed to no records", where=str(run.path),
@@ -214,8 +214,8 @@ def _records_entry(run: RunRecord, split: str) -> Entry:
 
 
 def _step_entries(run: RunRecord, split: str) -> Iterator[Entry]:
-    for entry in run.ledger.entries:
-        if entry.type == "steps" and entry.body.get("split") == split:
+    for entry in run.ledger.of_type("steps"):
+        if entry.body.get("split") == split:
             yield entry
 
 

@@ -39,9 +39,7 @@ def check_records(run: Path, ledger: Ledger, *, withheld: Collection[str] = ()) 
     trees: dict[str, SortedTree] = {}
     following: dict[str, int] = {}
     bound: set[str] = set()
-    for entry in ledger.entries:
-        if entry.type not in (RECORDS, STEPS):
-            continue
+    for entry in ledger.of_type(RECORDS, STEPS):
         bound.add(str(entry.body.get("file")))
         needed = {str(entry.body.get("file")), f"{EVIDENCE}/records-{entry.body.get('split')}.bin"}
         if needed & set(withheld):

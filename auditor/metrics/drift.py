@@ -343,7 +343,8 @@ for _metric in (
         source="counted",
     ),
     Metric(
-        "absent_columns", "Columns of the training data that later data lack", high=None,
+        "absent_columns", "Columns of the training data that later data lack",
+        counts="columns", high=None,
         ideal=0.0, better="lower", readers={DRIFT_COLUMNS: _absent_columns}, parameter="split",
         formula="columns of the training data, the target apart, that the later table lacks",
         source="counted",

@@ -179,7 +179,8 @@ for _metric in (
         formula="records with the most frequent value / records with a value: 1 of a constant",
     ),
     Metric(
-        "equal_columns", "Columns that equal an earlier column", high=None, ideal=0.0,
+        "equal_columns", "Columns that equal an earlier column",
+        counts="columns", high=None, ideal=0.0,
         better="lower", readers={EQUAL_COLUMNS: _equal}, source=_WHOLE,
         formula="columns whose every value equals that of an earlier column in the same row",
     ),
@@ -197,7 +198,8 @@ for _metric in (
         "largest is chosen from",
     ),
     Metric(
-        "leaking_features", "Features that alone tell the target", high=None, ideal=0.0,
+        "leaking_features", "Features that alone tell the target",
+        counts="columns", high=None, ideal=0.0,
         better="lower", readers={LEAKING: _leaking},
         formula="features whose feature_auc is above the check's own bound",
         source="a count of point estimates",

@@ -66,6 +66,8 @@ class Metric:
         Whether it is the largest difference, or the smallest ratio, over all pairs of groups.
     parameter:
         What its name carries in brackets, if anything (``column`` of ``missing_rate[age]``).
+    counts:
+        What its ``n`` counts: ``records``, ``columns``, or ``parameter``, which names the unit.
     formula, source:
         How it is defined, and where.
     """
@@ -83,6 +85,7 @@ class Metric:
     operation: Comparison | None = None
     extreme: bool = False
     parameter: str | None = None
+    counts: Literal["records", "columns", "parameter"] = "records"
     formula: str = ""
     source: str = ""
 
@@ -93,6 +96,10 @@ class Metric:
             kinds = [METRICS.get(name).kinds for name in self.components]
             return tuple(kind for kind in kinds[0] if all(kind in other for other in kinds))
         return (*self.readers, *self.pairs, *self.aggregates)
+
+    def counts_records(self, parameter: str | None) -> bool:
+        """Whether its ``n`` is a number of records, of which few decide nothing."""
+        return self.counts == "records" or (self.counts == "parameter" and parameter == "rows")
 
     @property
     def compares(self) -> bool:

@@ -45,7 +45,8 @@ add_metric(
 )  # fmt: skip
 add_metric(
     Metric(
-        "personal_column_count", "Columns whose name suggests personal data", high=None, ideal=0.0,
+        "personal_column_count", "Columns whose name suggests personal data",
+        counts="columns", high=None, ideal=0.0,
         better="lower", readers={PERSONAL_COLUMNS: _columns}, parameter="hint",
         formula="columns with a word of a list in their name; a hint, by the name alone",
         source="special categories: Article 9(1) GDPR",

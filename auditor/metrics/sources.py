@@ -33,6 +33,8 @@ def _reader(criterion: str, counted: Literal["yes", "no"]) -> SampleReader:
 
     def read(row: Row) -> Sample:
         unit = str(row.context.get("unit", "rows"))
+        if uncounted := _named(row.context.get("uncounted")):
+            return Absent(f"the number of {unit} is not stated of {listed(uncounted)}")
         n = int(row.values[0])
         if not n:
             return Absent(f"no {unit}")
@@ -40,15 +42,14 @@ def _reader(criterion: str, counted: Literal["yes", "no"]) -> SampleReader:
             return Absent("nothing was asked: the check names neither licences nor uses")
         unknown, found = (int(row.column(f"{criterion}:{word}")) for word in ("unknown", counted))
         if unknown and not (counted == "no" and found):
-            of = _names(cast("Mapping[str, Any]", row.context.get("unknown", {})), criterion)
+            of = _named(cast("Mapping[str, Any]", row.context.get("unknown", {})).get(criterion))
             return Absent(f"unknown for {unknown:,} of {n:,} {unit}: {listed(of)}")
         return Census(found / n, n, "census-at-least" if unknown else "census")
 
     return read
 
 
-def _names(context: Mapping[str, Any], key: str) -> list[str]:
-    found = context.get(key)
+def _named(found: Any) -> list[str]:
     return [str(name) for name in cast("list[Any]", found)] if isinstance(found, list) else []
 
 
@@ -71,7 +72,8 @@ def _add(
     add_metric(
         Metric(
             identifier, title, ideal=ideal, better=better,
-            readers={SOURCES: _reader(criterion, counted)}, parameter="unit", formula=formula,
+            readers={SOURCES: _reader(criterion, counted)}, parameter="unit", counts="parameter",
+            formula=formula,
             source="counted over what the sources state",
         ),
         compared=False,

@@ -94,7 +94,8 @@ class Case:
 def open_case(rule: Rule, defaults: Defaults, library: Library, looks: int | None) -> Case:
     """Gather what decides a rule; statistics that cannot be read give an ``error``."""
     material = library.material(rule)
-    metric = METRICS.get(split_parameter(rule.metric)[0])
+    base, parameter = split_parameter(rule.metric)
+    metric = METRICS.get(base)
     case = Case(
         rule,
         material,
@@ -106,6 +107,8 @@ def open_case(rule: Rule, defaults: Defaults, library: Library, looks: int | Non
     if material.stop is not None:
         return replace(case, stop=Judgement(*material.stop))
     least = defaults.min_denominator if rule.min_denominator is None else rule.min_denominator
+    if rule.min_denominator is None and not metric.counts_records(parameter):
+        least = 1  # a few columns, or sources, are all there are
     if (rule.small_groups or defaults.small_groups) == "block":
         least = 0
     blocks: list[Block] = []

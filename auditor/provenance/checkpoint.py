@@ -32,6 +32,7 @@ def checkpoint_manifest(path: str | Path) -> dict[str, Any]:
         "format": kind,
         "bytes": file.stat().st_size,
         "digest": file_digest(file),
+        "digests": [file_digest(file, method="sha256")],
         "tensors": tensors,
         "parameters": parameters,
     }

@@ -6,8 +6,9 @@ import ast
 import hashlib
 import inspect
 import platform
+import re
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Sized
 from functools import partial
 from types import CodeType, FunctionType, MethodType
 from typing import Any, cast
@@ -141,21 +142,28 @@ def _bytecode(code: CodeType) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def parameters_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments as canonical JSON: short plain values as they are, others as digests."""
-    return {name[:200]: _parameter(value) for name, value in arguments.items()}
+def parameters_of(arguments: Mapping[str, Any], *, columns: Collection[str] = ()) -> dict[str, Any]:
+    """Return arguments as a record may keep them, which holds no lists of ids and no paths.
+
+    Kept are numbers, truth values, and text of one word, of a path its last part; of a list or a
+    mapping only how long it is, unless all it holds are names of ``columns``.
+    """
+    return {name[:200]: _parameter(value, columns) for name, value in arguments.items()}
 
 
-def _parameter(value: Any) -> Any:
-    if isinstance(value, bool) or value is None:
+def _parameter(value: Any, columns: Collection[str]) -> Any:
+    if isinstance(value, (bool, int, float)) or value is None:
+        try:
+            canonical_json(value)
+        except InputError:
+            return {"type": type(value).__qualname__[:100]}
         return value
-    if isinstance(value, str) and len(value) <= 200:
-        return value
-    try:
-        data = canonical_json(value)
-    except (InputError, RecursionError, TypeError):
-        return {"type": type(value).__qualname__[:100]}
-    if isinstance(value, (int, float)) or (isinstance(value, (list, tuple, dict)) and len(
-        cast("Any", value)) <= 32 and len(data) <= 2_000):  # fmt: skip
-        return value
-    return {"type": type(value).__qualname__[:100], "digest": sha256(data)}
+    if isinstance(value, str):
+        last = re.split(r"[\\/]", value.rstrip("\\/"))[-1]
+        return last if len(last) <= 40 and not re.search(r"\s", last) else {"length": len(value)}
+    if isinstance(value, (list, tuple)):
+        items = cast("Sequence[Any]", value)
+        if all(isinstance(item, str) and item in columns for item in items):
+            return list(items)
+    kind = type(value).__qualname__[:100]
+    return {"type": kind, "length": len(value)} if isinstance(value, Sized) else {"type": kind}

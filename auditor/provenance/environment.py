@@ -72,7 +72,8 @@ def _source_digest(folder: Path, names: Iterable[bytes]) -> str | None:
     found: list[list[str]] = []
     for name in sorted(names):
         file = folder / os.fsdecode(name)
-        if file.suffix in _SOURCE and len(found) < _MOST_FILES:
+        ours = (file.parent / "ledger.jsonl").exists()  # a run: what it holds is no code of it
+        if file.suffix in _SOURCE and len(found) < _MOST_FILES and not ours:
             content = _small_file(file)
             if content is not None:
                 found.append([name.decode("utf-8", "backslashreplace"), sha256(content)])

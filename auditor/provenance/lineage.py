@@ -13,6 +13,7 @@ from auditor.evidence import Value, canonical_json
 from auditor.evidence.value import explain_validation
 
 __all__ = [
+    "GROUP_ROWS_SCHEMA",
     "LINEAGE_SCHEMA",
     "Code",
     "Data",
@@ -24,6 +25,8 @@ __all__ = [
 ]
 
 LINEAGE_SCHEMA = "auditor/lineage/v1"
+GROUP_ROWS_SCHEMA = "auditor/derivation-groups/v1"
+"""Rows before and after a step by group: ``[column, value, before, after]``."""
 MOST_DERIVATIONS = 10_000
 _MOST_PARTS = 1_000
 _MOST_PARAMETERS = 1 << 16

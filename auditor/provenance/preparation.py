@@ -96,7 +96,8 @@ class Preparation(Generic[P, R]):
         if len(found) == 1:
             counted = {c: _counts(tables[0][1], c) for c in self.groups}
         columns = [c for _, table in tables for c in _names(table)]
-        return _Before(found, parameters_of(plain), seed, counted, columns)
+        parameters = parameters_of(plain, columns=columns)
+        return _Before(found, parameters, seed, counted, columns)
 
     def _note(self, before: _Before | str, result: Any, error: str | None) -> None:
         """Record the step; where that goes wrong, the step with the reason instead of its data."""

@@ -27,6 +27,7 @@ from auditor.ledger.layout import REDACTED, REDACTION, SALTS
 from auditor.ledger.openings import committed_rows, redacted_document
 from auditor.ledger.storage import write_atomically
 from auditor.ledger.withheld import NEVER_WITHHELD, REDACTION_SCHEMA
+from auditor.provenance.lineage import GROUP_ROWS_SCHEMA
 from auditor.stats import CONFUSION, SliceTable, read_statistic
 from auditor.verify.openings import seed_of
 
@@ -141,6 +142,7 @@ def redact_run(
     whole = _chosen(bound, kinds, withhold)
     whole |= {n for n in bound if any(fnmatch.fnmatchcase(n, p) for p in _ALWAYS_WHOLE)}
 
+    whole |= {name for name, document in documents.items() if _few(document, smallest)}
     tables = {
         name: statistic
         for name, kind in kinds.items()
@@ -190,6 +192,13 @@ def _chosen(
                              valid="statistics, findings, verdict or reports")  # fmt: skip
         chosen |= found
     return chosen
+
+
+def _few(document: Any, smallest: int) -> bool:
+    """Whether a document of rows by group tells of a group of few records."""
+    if not isinstance(document, dict) or document.get("schema") != GROUP_ROWS_SCHEMA:
+        return False
+    return any(0 < row[2] < smallest or 0 < row[2] - row[3] < smallest for row in document["rows"])
 
 
 def _hidden_numbers(table: SliceTable, hidden: HiddenSlices) -> set[int]:

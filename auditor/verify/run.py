@@ -7,12 +7,22 @@ from typing import Any, Literal
 
 from auditor.errors import AuditorError, InputError
 from auditor.evidence import Stage, Value, sha256
-from auditor.ledger import FINDINGS, VERDICT, Fault, Integrity, RunRecord, VerifyingKey, examine_run
+from auditor.ledger import (
+    EVIDENCE,
+    FINDINGS,
+    VERDICT,
+    Fault,
+    Integrity,
+    RunRecord,
+    VerifyingKey,
+    examine_run,
+)
 from auditor.ledger.layout import SALTS
 from auditor.ledger.records_integrity import check_records
 from auditor.ledger.statements import check_statements
 from auditor.ledger.timestamp import ENTRY_0_STAMP, Timestamp
 from auditor.verify.compare import first_difference
+from auditor.verify.gates import moment_faults
 from auditor.verify.openings import check_openings
 from auditor.verify.recompute import (
     Statistics,
@@ -33,7 +43,8 @@ class Verification(Value):
     ``findings`` and ``rules`` are the numbers that were computed again. :attr:`exit_code` is 0 for
     intact and signed by the key given, 3 for intact but unsigned or the signer not pinned, 1 for
     anything off. ``timestamp`` is what an authority says of the head or of entry 0, where its
-    response was given, and ``stamped`` which of the two.
+    response was given, and ``stamped`` which of the two. ``carries_timestamp``: a response lies in
+    the run.
     """
 
     run: str
@@ -43,6 +54,7 @@ class Verification(Value):
     status: str | None = None
     timestamp: Timestamp | None = None
     stamped: Literal["head", "entry 0"] | None = None
+    carries_timestamp: bool = False
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -134,11 +146,13 @@ def verify_run(
         missing = record.withheld.missing
         faults = check_records(folder, ledger, withheld=missing)
         faults += check_statements(folder, record)
-        if missing:
+        if any(n in (FINDINGS, VERDICT) or (n.startswith(f"{EVIDENCE}/") and n.endswith(".json"))
+               for n in missing):  # fmt: skip
             findings, rules, status, more = check_shown(record)
         else:
             findings, rules, status, more = _recompute(record)
-            faults += check_openings(record) if SALTS in record.files else ()
+        if SALTS in record.files and not missing:
+            faults += check_openings(record)
         faults += more
     except AuditorError as error:
         where = getattr(error, "where", None) or str(path)
@@ -147,16 +161,18 @@ def verify_run(
         found = (*integrity.faults, Fault(where=where, what=what))
         return Verification(run=name, integrity=broken, faults=found)
     stamp, of = None, None
-    if timestamp is None and authority is not None and ENTRY_0_STAMP in record.files:
+    carried = ENTRY_0_STAMP in record.files
+    if timestamp is None and authority is not None and carried:
         timestamp = folder / ENTRY_0_STAMP
     if timestamp is not None:
-        stamp, of = check_timestamp(
+        stamp, of, more = check_timestamp(
             timestamp, head=integrity.head_digest, entry_0=ledger.entries[0].digest,
             authority=authority,
         )  # fmt: skip
+        faults += more
     return Verification(
         run=name, integrity=integrity, findings=findings, rules=rules, status=status,
-        timestamp=stamp, stamped=of, faults=tuple(faults),
+        timestamp=stamp, stamped=of, carries_timestamp=carried, faults=tuple(faults),
     )  # fmt: skip
 
 
@@ -181,9 +197,7 @@ def _recompute(record: RunRecord) -> tuple[int, int, str | None, tuple[Fault, ..
     if gate.body.get("verdict") != sha256(record.read(VERDICT)):
         faults.append(Fault(where=VERDICT, what="not the verdict that the gate recorded"))
     faults += registration_faults(record, findings, verdict, gate)
-    before = record.ledger.entries[gate.seq - 1]
-    if not str(before.time)[:19] <= verdict.evaluated_at[:19] <= str(gate.time)[:19]:
-        faults.append(Fault(where=VERDICT, what="evaluated_at is not the time of the gate"))
+    faults += moment_faults(record, gate, verdict.evaluated_at)
     again = recompute_verdict(
         record, policy, findings, statistics,
         evaluated_at=verdict.evaluated_at, stage=Stage(verdict.stage), registered=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from auditor.ledger import EVIDENCE, FINDINGS, VERDICT, Fault, RunRecord
 from auditor.verify.compare import first_difference
+from auditor.verify.gates import moment_faults
 from auditor.verify.measurements import last_measurements
 from auditor.verify.recompute import Statistics, recompute_findings
 
@@ -59,6 +60,12 @@ def _status(record: RunRecord) -> str | None:
 
 def _gate_faults(record: RunRecord) -> tuple[Fault, ...]:
     gates = record.ledger.of_type("gate")
-    if gates and gates[-1].body.get("verdict") != record.files.get(VERDICT):
+    if not gates:
+        return ()
+    if gates[-1].body.get("verdict") != record.files.get(VERDICT):
         return (Fault(where=VERDICT, what="not the verdict that the gate recorded"),)
-    return ()
+    shown = record.withheld.documents.get(VERDICT)
+    around = shown.around if shown is not None else {}
+    if record.verdict is not None:
+        around = record.verdict.to_json()
+    return moment_faults(record, gates[-1], str(around["evaluated_at"])) if around else ()

@@ -101,8 +101,10 @@ def test_a_source_of_unknown_size_leaves_no_share(measured: Any, pick: Any) -> N
 
 
 def test_no_rows_are_no_share(measured: Any, pick: Any) -> None:
-    findings = measured(OPEN | {"rows": 0})
-    assert pick(findings, "known_licence_rate[rows]").reason == "no records"
+    findings = measured(OPEN | {"rows": 0, "tokens": 0})
+    assert pick(findings, "known_licence_rate[tokens]").reason == "no records"
+    reason = pick(findings, "known_licence_rate[rows]").reason
+    assert reason == "unknown for 2 of 2 rows: no declared source"  # they are in the table
 
 
 def test_splits_narrow_the_sources(measured: Any, pick: Any) -> None:

@@ -129,3 +129,28 @@ def test_steps_are_recorded_at_every_look(tmp_path: Path) -> None:
         lines = (tmp_path / "run" / "ledger.jsonl").read_text().splitlines()
         kinds = [json.loads(line)["type"] for line in lines]
         assert kinds.index("steps") < kinds.index("measurement", kinds.index("attach"))
+
+
+def test_a_model_on_a_loader_has_its_clean_score(tmp_path: Path) -> None:
+    """Four of the test records were trained on; the model is right about these alone."""
+    test = FRAME.head(8).assign(id=[f"t{i}" for i in range(8)], sex=["F"] * 4 + ["X"] * 4)
+    labels = torch.tensor(test.y.to_numpy(), dtype=torch.float32)[:, None]
+
+    class Known(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.anything = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            right = labels[rows[:, 0].long()]
+            return torch.where(rows < 4, right - 0.5, 0.5 - right)
+
+    train = pd.concat([FRAME.tail(12), test.head(4)])
+    with Audit() as audit:
+        audit.data(train=train, test=test, **ROLES)
+        rows = torch.arange(8, dtype=torch.float32)[:, None]
+        audit.evaluate(Known(), DataLoader(TensorDataset(rows, labels), batch_size=3))
+        everybody = {f.metric: f for f in audit.findings if not f.slice and f.over is None}
+        assert everybody["accuracy"].value == 0.5
+        assert everybody["contaminated_accuracy"].value == 1
+        assert (everybody["clean_accuracy"].value, everybody["clean_accuracy"].n) == (0, 4)

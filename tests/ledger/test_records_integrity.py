@@ -48,7 +48,11 @@ def changed(ledger: Ledger, seq: int, **fields: Any) -> Ledger:
     entries = list(ledger.entries)
     body = entries[seq].body | fields
     entries[seq] = entries[seq].model_copy(update={"body": body})
-    return Ledger(tuple(entries), ledger.lines)
+    return ledger_of(entries)
+
+
+def ledger_of(entries: Sequence[Entry]) -> Ledger:
+    return Ledger(tuple(entries), tuple(entry.line for entry in entries))
 
 
 def test_what_was_recorded_has_no_fault(recorded: tuple[Path, Ledger]) -> None:
@@ -95,7 +99,7 @@ def rewritten(
     (tmp_path / "evidence/records-train.bin").write_bytes(data)
     root = tree_root([bytes(leaf) for leaf in leaves]).hex()
     fields = {"digest": sha256(data), "root": f"sha256:{root}", "count": len(leaves)}
-    only = Ledger(changed(ledger, 1, **fields).entries[:2], ledger.lines[:2])
+    only = ledger_of(changed(ledger, 1, **fields).entries[:2])
     return tmp_path, only
 
 
@@ -126,7 +130,7 @@ def test_leaves_in_order_that_fit_have_no_fault(
 
 def test_a_file_that_no_entry_names_is_found(recorded: tuple[Path, Ledger], tmp_path: Path) -> None:
     run, ledger = recorded
-    without = Ledger(ledger.entries[:1], ledger.lines[:1])
+    without = ledger_of(ledger.entries[:1])
     assert {fault.where for fault in check_records(run, without)} == {
         "evidence/records-train.bin",
         "evidence/steps-train-000000001.bin",
@@ -137,7 +141,7 @@ def test_a_file_that_no_entry_names_is_found(recorded: tuple[Path, Ledger], tmp_
 
 def test_records_committed_to_twice_are_found(recorded: tuple[Path, Ledger]) -> None:
     run, ledger = recorded
-    twice = Ledger((*ledger.entries[:2], *ledger.entries[1:]), ledger.lines)
+    twice = ledger_of([*ledger.entries[:2], *ledger.entries[1:]])
     assert ["committed to before" in fault.what for fault in check_records(run, twice)] == [True]
 
 

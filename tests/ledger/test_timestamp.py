@@ -224,6 +224,11 @@ def test_a_run_carries_the_stamp_of_its_entry_0(authority: Authority, tmp_path: 
     result = verify_run(tmp_path / "run", authority=root)
     assert (result.stamped, result.timestamp and result.timestamp.verified) == ("entry 0", True)
     assert verify_run(tmp_path / "run").timestamp is None
+    assert verify_run(tmp_path / "run").carries_timestamp
+    other = tmp_path / "other.pem"
+    other.write_bytes(Authority.make().root.public_bytes(serialization.Encoding.PEM))
+    wrong = verify_run(tmp_path / "run", authority=other)
+    assert (wrong.exit_code, wrong.faults[0].where) == (1, "entry-0.tsr")
     head = tmp_path / "head.tsr"
     head.write_bytes(authority.stamp(result.integrity.head_digest))
     assert verify_run(tmp_path / "run", timestamp=head).stamped == "head"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -46,6 +47,7 @@ def test_a_safetensors_file_is_described(safe: Path) -> None:
         "format": "safetensors",
         "bytes": safe.stat().st_size,
         "digest": file_digest(safe),
+        "digests": [f"sha256:{hashlib.sha256(safe.read_bytes()).hexdigest()}"],
         "tensors": 3,
         "parameters": 16,
     }

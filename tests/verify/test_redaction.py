@@ -218,6 +218,32 @@ def test_chosen_tables_are_withheld(signed: tuple[Path, VerifyingKey], tmp_path:
     assert stand_alone(tmp_path / "copy") == 3
 
 
+def test_a_copy_of_which_only_reports_are_withheld_is_judged_again(
+    signed: tuple[Path, VerifyingKey], tmp_path: Path
+) -> None:
+    redact_run(signed[0], tmp_path / "copy", smallest=1)
+    whole = verify_run(signed[0], key=signed[1])
+    result = verify_run(tmp_path / "copy", key=signed[1])
+    assert result.withheld == 2  # the report, and the salts
+    assert (result.findings, result.rules) == (whole.findings, whole.rules)
+
+
+def test_few_rows_that_a_preparation_dropped_are_withheld(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"sex": ["F"] * 40 + ["X-rare"], "y": [0, 1] * 20 + [1]})
+    with Audit(run=tmp_path / "run") as audit:
+        audit.preparation(lambda t: t[t.sex == "F"], name="keep", groups=["sex"])(frame)
+        audit.data(train=frame[frame.sex == "F"], target="y", sensitive="sex")
+    lines = (tmp_path / "run" / "ledger.jsonl").read_text().splitlines()
+    (entry,) = [e for e in map(json.loads, lines) if e["type"] == "derivation-groups"]
+    name = f"evidence/{entry['body']['evidence'].removeprefix('sha256:')}.json"
+    assert ["sex", "X-rare", 1, 0] in json.loads((tmp_path / "run" / name).read_text())["rows"]
+    for smallest, there in ((1, True), (10, False)):
+        copy = tmp_path / f"copy{smallest}"
+        redact_run(tmp_path / "run", copy, smallest=smallest)
+        assert (copy / name).exists() is there
+        assert verify_run(copy).exit_code == 3
+
+
 def test_a_copy_can_be_reported(copy: Path) -> None:
     from auditor.report import render
 

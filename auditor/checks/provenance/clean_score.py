@@ -48,9 +48,12 @@ class CleanScore(Comparing):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Count labels and predictions by slice, clean and contaminated records apart."""
-        train, table, roles = subject.tables.get("train"), subject.predictions, subject.roles
+        train, roles, predicted = subject.tables.get("train"), subject.roles, subject.predicted
+        table = subject.predictions
+        if table is None and predicted is not None:
+            table = subject.tables.get(predicted.split)
         if train is None or table is None:
-            raise NotApplicable("there are no training data beside a table of predictions")
+            raise NotApplicable("there are no training data beside predictions")
         if roles.task != "binary":
             raise NotApplicable(f"the task is {roles.task}")
         if roles.weighting is not None:
@@ -59,8 +62,11 @@ class CleanScore(Comparing):
         groups = subject.groups
         context = {**roles.context(), **context}
         both = SliceTable.zero(CLEAN, groups, CLEAN_COLUMNS, context=context)
-        cells = table.query(f"select {cell_sql(table, roles)} as c from data")["c"].to_numpy()
         flat = groups.flat(group_codes(table, groups, roles)).astype(np.int64)
+        if subject.predictions is None and predicted is not None:
+            flat, marked, cells = flat[predicted.rows], marked[predicted.rows], predicted.cells
+        else:
+            cells = table.query(f"select {cell_sql(table, roles)} as c from data")["c"].to_numpy()
         width = len(CELLS)
         for position in range(flat.shape[1]):
             place = (flat[:, position] * 2 + marked) * width + cells

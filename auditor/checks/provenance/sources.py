@@ -56,7 +56,8 @@ class Sources(Check):
     licences joined by OR any will do, of AND all must. ``require`` names what every source has to
     state. ``splits`` narrows the sources to those that went into these splits. What is unknown is
     not evaluated, with the names of the sources; what is known to be incompatible is a finding all
-    the same. Tokens are counted where any source states them.
+    the same. Rows of the tables beyond those that the sources declare are of no known source.
+    Tokens are counted where any source states them.
     """
 
     id: ClassVar[str] = "provenance.sources"
@@ -90,7 +91,11 @@ class Sources(Check):
             if not sources:
                 raise NotMeasurable(f"no source was used for {', '.join(self.splits)}")
         counts = [self._count("sources", sources, lambda _: 1)]
-        counts.append(self._count("rows", sources, lambda source: source.rows))
+        held = sum(
+            table.rows for split, table in subject.tables.items()
+            if self.splits is None or split in self.splits
+        )  # fmt: skip
+        counts.append(self._count("rows", sources, lambda source: source.rows, held=held))
         if any(source.tokens is not None for source in sources):
             counts.append(self._count("tokens", sources, lambda source: source.tokens))
         return counts
@@ -99,16 +104,15 @@ class Sources(Check):
         """Derive the shares of each unit."""
         findings: list[Finding] = []
         for item in evidence:
-            context = item.statistic.context
-            names = [f"{metric}[{context['unit']}]" for metric in _METRICS]
-            if context["uncounted"]:
-                of = listed(context["uncounted"])
-                absent = Absent(f"the number of {context['unit']} is not stated of {of}")
+            statistic = item.statistic
+            assert isinstance(statistic, SliceTable)
+            unit, uncounted = statistic.context["unit"], statistic.context["uncounted"]
+            names = [f"{metric}[{unit}]" for metric in _METRICS]
+            if uncounted and not statistic.values.any():
+                absent = Absent(f"the number of {unit} is not stated of {listed(uncounted)}")
                 measured: list[Measured] = [(name, Slice(), None, None, absent) for name in names]
             else:
-                measured = disaggregate(
-                    names, item.statistic, families=[()], confidence=self.confidence
-                )
+                measured = disaggregate(names, statistic, families=[()], confidence=self.confidence)
             findings += self.place(measured, stage, [item.digest])
         return findings
 
@@ -132,9 +136,17 @@ class Sources(Check):
         }
 
     def _count(
-        self, unit: str, sources: Sequence[Source], size: Callable[[Source], int | None]
+        self,
+        unit: str,
+        sources: Sequence[Source],
+        size: Callable[[Source], int | None],
+        *,
+        held: int = 0,
     ) -> SliceTable:
-        """Add up the units of the sources by their answers."""
+        """Add up the units of the sources by their answers.
+
+        Where the tables hold more of them than the sources declare, nothing is known of the rest.
+        """
         answers = [self._answers(source) for source in sources]
         criteria = list(answers[0])
         columns = source_columns(criteria)
@@ -145,6 +157,12 @@ class Sources(Check):
             SOURCES, groups, columns,
             context={"unit": unit, "unknown": unknown, "uncounted": uncounted},
         )  # fmt: skip
+        rest = 0 if uncounted else held - sum(size(source) or 0 for source in sources)
+        if rest > 0:
+            counts.values[0, 0] += rest
+            for criterion in criteria:
+                counts.values[0, counts.column(f"{criterion}:unknown")] += rest
+                unknown.setdefault(criterion, []).append("no declared source")
         for source, answered in zip(sources, answers, strict=True):
             units = size(source) or 0
             counts.values[0, 0] += units

@@ -14,6 +14,7 @@ from auditor.ledger.record import RunRecord
 from auditor.ledger.statements.predicates import (
     DATA_MANIFEST,
     TEST_RESULT,
+    TRAINED_ON,
     TRAINING_RUN,
     VERDICT_SUMMARY,
     outcome_of,
@@ -192,6 +193,7 @@ def _other_subjects(statement: Statement, record: RunRecord) -> Iterator[str]:
     if list(subjects.values()) != [digest_set(checkpoint)]:
         yield "the subject is not what the ledger recorded"
     if statement.predicate_type == TRAINING_RUN:
+        expected = {split: expected[split] for split in TRAINED_ON if split in expected}
         if "base-model" in last:
             expected["base-model"] = digest_set(last["base-model"])
         given = _at(statement.predicate, "buildDefinition", "resolvedDependencies")

@@ -24,6 +24,7 @@ __all__ = [
     "BUILD_TYPE",
     "DATA_MANIFEST",
     "TEST_RESULT",
+    "TRAINED_ON",
     "TRAINING_RUN",
     "VERDICT_SUMMARY",
     "data_manifest",
@@ -34,6 +35,10 @@ __all__ = [
     "training_run",
     "verdict_summary",
 ]
+
+TRAINED_ON = ("train", "validation")
+"""The splits that a training depends on."""
+
 
 DATA_MANIFEST = "https://auditor/data-manifest/v1"
 TRAINING_RUN = "https://slsa.dev/provenance/v1"
@@ -104,7 +109,9 @@ def training_run(
     ``loop`` is what the ledger says of the attached loop; ``code`` holds ``commit`` and, where
     something was not committed, the digest of ``changes``; ``packages`` are versions by name.
     """
-    dependencies = [table_resource(split, tables[split]) for split in sorted(tables)]
+    dependencies = [
+        table_resource(split, tables[split]) for split in sorted(tables) if split in TRAINED_ON
+    ]
     if base_model is not None:
         dependencies.append(file_resource(base_model, name="base-model"))
     if code is not None and code.get("commit"):

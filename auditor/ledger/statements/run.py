@@ -136,7 +136,7 @@ def recorded_manifests(
     """Return the tables of the ledger by split, and the last loop, checkpoint and base model."""
     tables: dict[str, Mapping[str, Any]] = {}
     last: dict[str, Mapping[str, Any]] = {}
-    for entry in record.ledger.entries:
+    for entry in record.ledger.of_type("data", "attach", "checkpoint", "base-model"):
         if entry.type == "data" and isinstance(entry.body.get("tables"), dict):
             tables |= entry.body["tables"]
         elif entry.type in ("attach", "checkpoint", "base-model"):
