@@ -31,6 +31,7 @@ def run(
     from auditor.cli.oneshot import finish, one_shot
     from auditor.cli.show import working
     from auditor.engine.audit_file import read_audit_file
+    from auditor.provenance.sources import given_sources
 
     file = read_audit_file(audit)
     folder = audit.resolve().parent
@@ -40,12 +41,18 @@ def run(
         "bins": {k: list(v) for k, v in data.bins.items()}, "intersections": data.intersections,
         "record_id": data.record_id,
     }  # fmt: skip
+    if data.task != "binary":
+        given["task"] = data.task
     tables = {
         split: _beside(folder, path)
         for split, path in (("train", data.train), ("validation", data.validation),
                             ("test", data.test))
         if path is not None
     }  # fmt: skip
+    sources = given_sources(
+        _beside(folder, data.sources) if isinstance(data.sources, str) else data.sources,
+        where=f"{audit}, data.sources",
+    )
     policy = None if file.policy is None else _policy(folder, file.policy)
     with one_shot(
         out=out, policy=policy, key=sign_key, seed=seed,
@@ -58,9 +65,13 @@ def run(
             with working("Auditing the data"):
                 opened.data(
                     **tables, **given, text=data.text, entity=data.entity,
-                    sources=_beside(folder, data.sources) if data.sources else (),
+                    schema=data.schema_, sources=sources,
                     benchmarks={n: _beside(folder, p) for n, p in data.benchmarks.items()},
+                    folders={n: _beside(folder, p) for n, p in data.folders.items()},
                     production=data.production and _beside(folder, data.production),
+                    population=data.population and _beside(folder, data.population),
+                    population_column=data.population_column, annotators=data.annotators,
+                    proxies=data.proxies, features=data.features,
                 )  # fmt: skip
         if "evaluation" in file.stages:
             with working("Evaluating"):

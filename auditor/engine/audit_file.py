@@ -46,7 +46,11 @@ class SystemSpec(Value):
 
 
 class DataSpec(Value):
-    """The tables and what their columns are for; paths are relative to the audit file."""
+    """The tables and what their columns are for; paths are relative to the audit file.
+
+    The keys are the arguments of :meth:`auditor.Audit.data`. ``sources`` names a file, or lists
+    the sources themselves; ``schema`` is a text or a mapping from columns to types.
+    """
 
     train: str | None = None
     validation: str | None = None
@@ -55,14 +59,30 @@ class DataSpec(Value):
     positive: str | None = None
     sensitive: Annotated[tuple[str, ...], Field(min_length=1)]
     record_id: str | None = None
-    sources: str | None = None
+    task: Literal["binary", "multiclass", "regression"] = "binary"
+    schema_: Annotated[str | dict[str, str] | None, Field(alias="schema")] = None
+    sources: str | tuple[dict[str, Any], ...] = ()
     text: tuple[str, ...] = ()
     entity: str | None = None
     benchmarks: dict[str, str] = Field(default_factory=dict)
+    folders: dict[str, str] = Field(default_factory=dict)
     production: str | None = None
+    population: str | None = None
+    population_column: str | None = None
+    annotators: tuple[str, ...] = ()
+    proxies: bool = False
+    features: tuple[str, ...] = ()
     bins: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     intersections: Annotated[int, Field(ge=1)] = 2
     reference: Literal["largest", "best", "rest"] | dict[str, str] = "largest"
+
+    @model_validator(mode="after")
+    def _looked_at(self) -> DataSpec:
+        if self.features and not self.proxies:
+            raise ValueError("features without proxies: nothing would look at them")
+        if self.population_column is not None and self.population is None:
+            raise ValueError("population_column without population: there is no table to read")
+        return self
 
 
 class PredictionsSpec(Value):

@@ -7,10 +7,11 @@ from auditor.metrics.metric import Metric, add_metric
 from auditor.metrics.row import Row
 from auditor.metrics.samples import Absent, Census, Sample
 
-__all__ = ["MISSING", "OVERLAP", "REPEATED"]
+__all__ = ["MISSING", "OVERLAP", "REPEATED", "REPEATED_TEXT"]
 
 MISSING = "missing-counts"
 REPEATED = "repeated-row-counts"
+REPEATED_TEXT = "repeated-text-counts"
 OVERLAP = "overlap-counts"
 
 
@@ -31,6 +32,16 @@ def _share_of_records(row: Row) -> Sample:
     return Census(int(row.values[1 + counted.index(name)]) / n, n)
 
 
+def _share_of_texts(row: Row) -> Sample:
+    """Read the share of the records with a text; those without one equal no other."""
+    if "reason" in row.context:
+        return Absent(str(row.context["reason"]))
+    n = int(row.column("compared"))
+    if not n:
+        return Absent("no record has a text" if row.column("records") else "no records")
+    return Census(int(row.column("found")) / n, n)
+
+
 add_metric(
     Metric(
         "missing_rate", "Share of missing values", ideal=0.0, better="lower",
@@ -43,6 +54,15 @@ add_metric(
         "duplicate_rate", "Share of repeated rows", ideal=0.0, better="lower",
         readers={REPEATED: _share_of_records}, parameter="table",
         formula="rows that equal an earlier row / rows", source="counted over the whole table",
+    ),
+    compared=False,
+)  # fmt: skip
+add_metric(
+    Metric(
+        "duplicate_text_rate", "Share of repeated texts", ideal=0.0, better="lower",
+        readers={REPEATED_TEXT: _share_of_texts}, parameter="table",
+        formula="records whose text columns equal those of an earlier record / records with a text",
+        source="counted over the whole table",
     ),
     compared=False,
 )  # fmt: skip

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from auditor.checks import CHECKS
-from auditor.errors import AuditorError
+from auditor.errors import AuditorError, nearest
 from auditor.evidence import Finding, Stage, Status
 from auditor.metrics import METRICS, SliceSamples, slice_samples, split_parameter
 from auditor.metrics.membership import HARD
@@ -73,24 +74,10 @@ class Library:
         """Find what a rule is about."""
         if rule.check is not None and rule.check in CHECKS.broken:
             return Material(stop=(Status.ERROR, broken_check(rule.check)))
-        base, parameter = split_parameter(rule.metric)
-        indices = [
-            index
-            for index in self._places.get((base, rule.stage), ())
-            if _speaks_of(rule.metric, parameter, self.findings[index].metric)
-            and (rule.check is None or self.findings[index].check == rule.check)
-        ]
+        indices = self._spoken_of(rule)
         found = [self.findings[index] for index in indices]
         if not found:
-            by = rule.check or " or ".join(check.id for check in checks_yielding(rule.metric))
-            if self.broken and not by:
-                return Material(stop=(Status.ERROR, broken_check(self.broken[0])))
-            reason = (
-                f"no finding of {rule.metric} at stage {rule.stage}: the check that yields it"
-                + (f" ({by})" if by else "")
-                + " did not run"
-            )
-            return Material(stop=(Status.NOT_EVALUATED, reason))
+            return Material(stop=self._nothing(rule))
         cited = tuple(i for i in indices if _concerns(self.findings[i], rule)) or tuple(indices)
         for finding in found:
             if finding.status == "error":
@@ -102,6 +89,47 @@ class Library:
             reason = f"the statistics that the findings name cannot be read: {error}"
             return Material(cited, stop=(Status.ERROR, reason))
         return Material(cited, tuple(units), tuple(gaps))
+
+    def _spoken_of(self, rule: Rule) -> list[int]:
+        """Return the indices of the findings of a rule's metric at its stage."""
+        base, parameter = split_parameter(rule.metric)
+        indices = [
+            index
+            for index in self._places.get((base, rule.stage), ())
+            if rule.check is None or self.findings[index].check == rule.check
+        ]
+        exact = [i for i in indices if _speaks_of(rule.metric, parameter, self.findings[i].metric)]
+        if exact or parameter is None:
+            return exact
+        wanted = _unspaced(rule.metric)
+        return [i for i in indices if _unspaced(self.findings[i].metric) == wanted]
+
+    def _nothing(self, rule: Rule) -> tuple[Status, str]:
+        """Say why there is no finding: no check that yields it ran, or it gave others."""
+        yielding = [rule.check] if rule.check else [c.id for c in checks_yielding(rule.metric)]
+        if self.broken and not yielding:
+            return Status.ERROR, broken_check(self.broken[0])
+        base, _ = split_parameter(rule.metric)
+        others = [
+            finding
+            for finding in self.findings
+            if finding.stage == rule.stage and finding.check in yielding
+        ]
+        reason = f"no finding of {rule.metric} at stage {rule.stage}: "
+        if not others:
+            by = f" ({' or '.join(yielding)})" if yielding else ""
+            return Status.NOT_EVALUATED, f"{reason}the check that yields it{by} did not run"
+        # Where the metric was given, its parameter is what is wrong.
+        alike = [finding for finding in others if finding.base_metric == base] or others
+        broke = next((finding for finding in alike if finding.status == "error"), None)
+        if broke is not None:
+            return Status.ERROR, f"{broke.check} broke: {broke.reason}"
+        # A check that could measure nothing names its metrics without a parameter.
+        if all(finding.metric == base and finding.reason for finding in alike):
+            return Status.NOT_EVALUATED, f"{reason}{alike[0].reason}"
+        ran = " and ".join(dict.fromkeys(finding.check for finding in alike))
+        given = nearest(rule.metric, dict.fromkeys(finding.metric for finding in alike))
+        return Status.NOT_EVALUATED, f"{reason}{ran} gave no such finding; {given}"
 
     def _units(self, rule: Rule, found: Sequence[Finding]) -> tuple[list[Unit], list[str]]:
         by_place: dict[tuple[str, str], list[Finding]] = {}
@@ -165,6 +193,11 @@ def _speaks_of(wanted: str, parameter: str | None, metric: str) -> bool:
     if metric == wanted:
         return True
     return parameter is None and split_parameter(metric)[1] != HARD
+
+
+def _unspaced(metric: str) -> str:
+    """Return a metric without the spaces after the commas of its parameter."""
+    return re.sub(r",\s+", ",", metric)
 
 
 def _attributes(finding: Finding) -> frozenset[str]:

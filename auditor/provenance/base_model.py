@@ -11,6 +11,7 @@ from typing import Any
 from auditor.errors import InputError
 from auditor.evidence import canonical_json, sha256
 from auditor.provenance.digests import file_digest
+from auditor.provenance.licences import read_expression
 from auditor.provenance.model_card import Unreadable, read_front_matter
 from auditor.provenance.safetensors_header import Tensor, read_header, unique_keys
 
@@ -22,6 +23,10 @@ UNKNOWN = "unknown"
 """Stands where nobody said: an unknown licence is no licence."""
 
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".msgpack", ".h5"}
+_WEIGHTS = _PICKLES | {
+    ".safetensors", ".gguf", ".ggml", ".onnx", ".npz", ".keras", ".skops", ".tflite", ".pb", ".pte",
+    ".mlmodel", ".nemo", ".ot",
+}  # fmt: skip
 _TOKENIZER = {
     "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
     "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "spiece.model",
@@ -34,7 +39,7 @@ def base_model_manifest(
     source: str | Path,
     *,
     licence: str | None = None,
-    training_data: Sequence[str] | None = None,
+    training_data: str | Sequence[str] | None = None,
     name: str | None = None,
 ) -> dict[str, Any]:
     """Describe a base model without loading it and without opening a pickle.
@@ -44,16 +49,19 @@ def base_model_manifest(
     source:
         A folder as Hugging Face lays it out, or one file of weights.
     licence, training_data, name:
-        What is known of it; they take the place of what its model card states.
+        What is known of it; they take the place of what its model card states. A licence given
+        here is an SPDX expression, or ``unknown``; that of a card is kept as it stands.
 
     Returns files with their digests and one digest of all of them, parameters by type and
     architecture, the digest of the tokenizer, adapters apart, and licence, training data and base
     models with who stated each: ``given``, ``model-card``, or ``unknown``. Files that would have to
     be unpickled are named as not opened: their parameters are not counted.
 
-    Raises :class:`InputError` for a source that is missing or damaged, a shard that is missing, or
-    a file that an index names outside of the folder.
+    Raises :class:`InputError` for a source that is missing, damaged or without any weights, a shard
+    that is missing, a file that an index names outside of the folder, and a licence or training
+    data that cannot be used.
     """
+    _check_given(licence, training_data)
     root = Path(source).expanduser()
     if root.is_file():
         folder, files = root.parent, [root]
@@ -61,6 +69,9 @@ def base_model_manifest(
         folder, files = root, _files(root)
     else:
         raise InputError("no such model", where=str(source), valid="a folder or a file of weights")
+    if not any(file.suffix.lower() in _WEIGHTS for file in files):
+        what = "the file holds no weights" if root.is_file() else "the folder holds no weights"
+        raise InputError(what, where=str(source), valid="a model's folder, or a file of weights")
     listed: list[dict[str, Any]] = [
         {"name": _relative(file, folder), "bytes": file.stat().st_size, "digest": file_digest(file)}
         for file in files
@@ -86,6 +97,20 @@ def base_model_manifest(
         "base_models": _stated(None, card.get("base_model")),
         "card": card_reason,
     }
+
+
+def _check_given(licence: Any, training_data: Any) -> None:
+    if licence is not None and licence != UNKNOWN:
+        if not isinstance(licence, str):
+            raise InputError(f"{licence!r} is no licence", where="licence=",
+                             valid="an SPDX expression, as MIT OR Apache-2.0")  # fmt: skip
+        read_expression(licence, where="licence=")
+    texts = [training_data] if isinstance(training_data, str) else training_data
+    if texts is not None and not (
+        isinstance(texts, (list, tuple)) and all(isinstance(text, str) for text in texts)
+    ):
+        raise InputError(f"{training_data!r} names no training data", where="training_data=",
+                         valid="the names of data sets, as ['wikipedia', 'c4']")  # fmt: skip
 
 
 def _files(root: Path) -> list[Path]:

@@ -45,7 +45,8 @@ def declared_schema(source: str | Mapping[str, Any] | pa.Schema) -> pa.Schema:
     ``source`` is a text such as ``"age: int64, born: date32"`` (commas or lines; names that are no
     words in double quotes as in JSON), a mapping from names to such types, or an Arrow schema.
     Dictionaries, views, large and fixed sizes become their plain types, a time zone UTC. Raises
-    :class:`InputError` for a type that has no canonical encoding and for a name given twice.
+    :class:`InputError` for a type that has no canonical encoding, for a name given twice and for
+    anything else that is no schema.
 
     >>> schema_text(declared_schema("age: int, tags: list<string>"))
     'age: int64, tags: list<string>'
@@ -55,9 +56,14 @@ def declared_schema(source: str | Mapping[str, Any] | pa.Schema) -> pa.Schema:
     if isinstance(source, str):
         fields = _Parser(source).fields(end="")
     elif isinstance(source, Mapping):
-        fields = [(name, _parsed(kind, name)) for name, kind in source.items()]
-    else:
+        fields = [(_column(name), _parsed(kind, name)) for name, kind in source.items()]
+    elif isinstance(source, pa.Schema):
         fields = [(f.name, plain_type(f.type, f.name)) for f in source]
+    else:
+        raise InputError(
+            f"{source!r} declares no schema", where="the declared schema",
+            valid='"age: int64, name: string", a mapping from names to types, or an Arrow schema',
+        )  # fmt: skip
     _refuse_repeated([name for name, _ in fields], "the declared schema")
     if not fields:
         raise InputError("a declared schema without a column", valid='"age: int64, name: string"')
@@ -169,9 +175,21 @@ def _logical(kind: pa.DataType) -> Any:
     return str(kind)
 
 
+def _column(name: Any) -> str:
+    if not isinstance(name, str):
+        raise InputError(f"{name!r} is no name of a column", where="the declared schema",
+                         valid="a text")  # fmt: skip
+    return name
+
+
 def _parsed(kind: Any, name: str) -> pa.DataType:
-    if not isinstance(kind, str):
+    import pyarrow as pa
+
+    if isinstance(kind, pa.DataType):
         return plain_type(kind, name)
+    if not isinstance(kind, str):
+        what = f"{kind!r} is no type of column {name!r}"
+        raise InputError(what, where="the declared schema", valid=_VALID)
     parser = _Parser(kind)
     found = parser.kind()
     if parser.next():

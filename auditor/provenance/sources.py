@@ -22,6 +22,7 @@ __all__ = [
     "Period",
     "Source",
     "SpecialCategory",
+    "given_sources",
     "read_sources",
     "sources_body",
     "sources_from_body",
@@ -236,11 +237,34 @@ def sources_from_body(body: Any, *, where: str) -> tuple[Source, ...]:
     return sources
 
 
+def given_sources(given: Any, *, where: str = "sources=") -> tuple[Source, ...]:
+    """Read sources from a file, or from values; raises :class:`InputError`.
+
+    ``given`` is the path of a file (see :func:`read_sources`), or a list of sources, or of mappings
+    of their fields; an empty list is none.
+    """
+    if isinstance(given, (str, Path)):
+        return read_sources(given)
+    if isinstance(given, (Mapping, bytes)) or not isinstance(given, Iterable):
+        raise InputError(
+            f"sources are no {type(cast('object', given)).__name__}", where=where,
+            valid="a file of sources, or a list of sources or of mappings, as [{'name': …}]",
+        )  # fmt: skip
+    listed = [
+        item.to_json() if isinstance(item, Source) else item
+        for item in cast("Iterable[Any]", given)
+    ]
+    return sources_from_body({"sources": listed}, where=where) if listed else ()
+
+
 def read_sources(path: str | Path) -> tuple[Source, ...]:
     """Read what a file says of sources; raises :class:`InputError` with file and key.
 
     A YAML or JSON file of schema ``auditor/sources/v1``, or a data set's Croissant file.
     """
+    # A path of another type would end in an error of the library.
+    if not isinstance(cast("object", path), (str, Path)):
+        raise InputError(f"{path!r} is no path", where="sources=", valid="a file of sources")
     file = Path(path).expanduser()
     where = str(path)
     if file.suffix in {".json", ".jsonld"}:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -60,6 +61,45 @@ def test_without_text_near_means_few_columns(run: Any, subject: Any, pick: Any) 
     assert near.method == "census-jaccard-0.8-of-11-columns-1-differing"
     wider = run(Duplicates(similarity=0.6), asked(subject, frame))
     assert pick(wider, "near_duplicate_rate[train]").value == 3 / 4
+
+
+def test_equal_texts_are_counted_whatever_stands_beside_them(
+    run: Any, subject: Any, pick: Any
+) -> None:
+    frame = pd.DataFrame(
+        {
+            "sex": ["F", "M", "F", "M", "M", "F"],
+            "mark": [1, 2, 3, 4, 5, 6],
+            "text": ["a b", "a b", "A b", None, None, " "],
+            "title": ["t", "t", "t", None, None, None],
+        }
+    )
+    findings = run(Duplicates(), asked(subject, frame, text=("text", "title")))
+    assert pick(findings, "duplicate_rate[train]").value == 0
+    everybody = pick(findings, "duplicate_text_rate[train]")
+    # The second text equals the first; the third does not; three records have no text.
+    assert (everybody.value, everybody.n, everybody.method) == (1 / 3, 3, "census")
+    assert pick(findings, "duplicate_text_rate[train]", sex="F").value == 0
+    assert pick(findings, "duplicate_text_rate[train]", sex="M").value == 1
+    fewer = run(Duplicates(), asked(subject, frame[3:], text=("text", "title")))
+    assert pick(fewer, "duplicate_text_rate[train]").reason == "no record has a text"
+
+
+def test_without_named_texts_none_are_counted(run: Any, subject: Any, pick: Any) -> None:
+    found = pick(run(Duplicates(), asked(subject, TRAIN)), "duplicate_text_rate[train]")
+    assert found.reason == "no column of text was named that train has"
+
+
+def test_the_repeated_tweets_are_found_with_all_columns_present(
+    run: Any, subject: Any, pick: Any, shared_data: Path
+) -> None:
+    frame = pd.read_csv(shared_data / "text/tweets_hate_offensive.csv.gz")
+    made = subject(Stage.DATA, tables={"train": frame})
+    made = replace(made, options=DataOptions(text=("tweet",)))
+    found = pick(run(Duplicates(), made), "duplicate_text_rate[train]")
+    repeats = int(frame["tweet"].duplicated().sum())
+    assert (repeats, found.n) == (134, len(frame))
+    assert found.value == repeats / len(frame)
 
 
 def test_texts_without_a_word_are_no_duplicates(run: Any, subject: Any, pick: Any) -> None:

@@ -129,6 +129,77 @@ def test_without_a_finding_a_rule_is_not_evaluated(runs: SimpleNamespace, policy
     )
 
 
+@pytest.mark.parametrize(
+    ("metric", "near"),
+    [
+        ("missing_rate[agge]", "did you mean 'missing_rate[age]'?"),
+        ("missing_rate[zzzzzzzzzzzzzzzzzzzz]", "valid: missing_rate[age], missing_rate[pay, x]"),
+    ],
+)
+def test_a_mistyped_parameter_is_not_a_check_that_did_not_run(
+    runs: SimpleNamespace, policy: Make, metric: str, near: str
+) -> None:
+    run = runs.missing({"age": 0, "pay, x": 10}, 1000)
+    rule = run.rule(policy(metric=metric, stage="data", accept='"<= 0.1"'), stage="data")
+    assert rule.status is Status.NOT_EVALUATED
+    assert rule.reason == (
+        f"no finding of {metric} at stage data: provenance.missing-values gave no such finding; "
+        + near
+    )
+
+
+def test_a_metric_that_its_check_did_not_give_is_not_a_check_that_did_not_run(
+    runs: SimpleNamespace, policy: Make
+) -> None:
+    run = runs.scored({"F": [(0.2, 0), (0.8, 1)], "M": [(0.3, 0), (0.7, 1)]})
+    run.findings = [f for f in run.findings if f.base_metric == "auc"]
+    rule = run.rule(policy(metric="brier_score", accept='"<= 0.1"'), stage="evaluation")
+    assert rule.status is Status.NOT_EVALUATED
+    assert rule.reason == (
+        "no finding of brier_score at stage evaluation: bias.group-metrics gave no such finding; "
+        "valid: auc"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (True, Status.ERROR, "provenance.missing-values broke: no such thing"),
+        (
+            False,
+            Status.NOT_EVALUATED,
+            "no finding of missing_rate[age] at stage data: no such thing",
+        ),
+    ],
+)
+def test_a_check_without_any_number_says_why_to_a_rule_on_one_parameter(
+    runs: SimpleNamespace, policy: Make, error: bool, status: Status, reason: str
+) -> None:
+    run = runs.nothing()
+    check = CHECKS.get("provenance.missing-values")()
+    run.findings = check.unmeasured("no such thing", Stage.DATA, error=error)
+    made = policy(metric="missing_rate[age]", stage="data", accept='"<= 0.1"')
+    rule = run.rule(made, stage="data")
+    assert (rule.status, rule.reason) == (status, reason)
+
+
+def test_spaces_after_the_commas_of_a_parameter_mean_nothing(
+    runs: SimpleNamespace, policy: Make
+) -> None:
+    run = runs.missing({"age": 0, "pay, x": 10, "pay,y": 20, "pay, y": 30}, 1000)
+
+    def value(metric: str) -> Any:
+        made = policy(metric=f'"{metric}"', stage="data", accept='"<= 0.1"')
+        rule = run.rule(made, stage="data")
+        assert rule.status is Status.PASS
+        return [run.findings[i].metric for i in rule.findings]
+
+    assert value("missing_rate[pay,x]") == ["missing_rate[pay, x]"]
+    # Where both are there, each is what it says.
+    assert value("missing_rate[pay,y]") == ["missing_rate[pay,y]"]
+    assert value("missing_rate[pay, y]") == ["missing_rate[pay, y]"]
+
+
 def test_a_single_group_is_not_evaluated(runs: SimpleNamespace, policy: Make) -> None:
     rule = runs.selected({"F": (300, 1000)}).rule(policy())
     assert rule.status is Status.NOT_EVALUATED

@@ -187,3 +187,39 @@ def test_no_model_is_named(name: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no such model|holds no files"):
         base_model_manifest(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["tr.csv", "README.md"])
+def test_what_holds_no_weights_is_no_model(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "folder" / name
+    file.parent.mkdir()
+    file.write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="the file holds no weights"):
+        base_model_manifest(file)
+    with pytest.raises(InputError, match="the folder holds no weights"):
+        base_model_manifest(file.parent)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"licence": "MITT"}, "^licence=: no licence: .*mitt"),
+        ({"licence": ""}, "^licence=: no licence"),
+        ({"licence": 5}, "^licence=: 5 is no licence; an SPDX"),
+        ({"training_data": 5}, "^training_data=: 5 names no training data; the names"),
+        ({"training_data": ["c4", 5]}, "names no training data"),
+    ],
+)
+def test_a_statement_that_cannot_be_used_is_refused(
+    given: dict[str, Any], message: str, model: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        base_model_manifest(model, **given)
+
+
+def test_an_unknown_licence_may_be_given(model: Path) -> None:
+    # It is no statement: that of the card stands.
+    assert base_model_manifest(model, licence="unknown")["licence"]["by"] == "model-card"
+    kept = base_model_manifest(model, licence="LicenseRef-in-house", training_data="c4")
+    assert kept["licence"] == {"value": ["LicenseRef-in-house"], "by": "given"}
+    assert kept["training_data"] == {"value": ["c4"], "by": "given"}

@@ -93,6 +93,10 @@ def test_widths_and_containers_are_no_information() -> None:
         ({"a": "int int"}, "more than one type"),
         (pa.schema([("a", pa.month_day_nano_interval())]), "no canonical encoding"),
         (pa.schema([("a", pa.int8()), ("a", pa.int8())]), "more than once"),
+        (5, "5 declares no schema; .*a mapping from names to types"),
+        ([("a", "int")], "declares no schema"),
+        ({"a": 5}, "5 is no type of column 'a'; null, bool"),
+        ({5: "int"}, "5 is no name of a column"),
     ],
 )
 def test_what_is_no_schema_is_refused(source: Any, message: str) -> None:

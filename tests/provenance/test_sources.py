@@ -13,6 +13,7 @@ from auditor.provenance.declarations import read_json_text, read_yaml
 from auditor.provenance.sources import (
     Period,
     Source,
+    given_sources,
     read_sources,
     sources_body,
     sources_from_body,
@@ -212,3 +213,21 @@ def test_json_is_read_strictly() -> None:
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             read_json_text(text, where="f")
+
+
+@pytest.mark.parametrize("given", [5, None, True, {"name": "Adult"}, b"sources.yaml"])
+def test_sources_are_a_file_or_a_list(given: Any) -> None:
+    with pytest.raises(InputError, match=r"^sources=: sources are no \w+; a file of sources, or a"):
+        given_sources(given)
+    with pytest.raises(InputError, match="is no path"):
+        read_sources(given)
+
+
+def test_sources_are_given_as_values_or_as_mappings_or_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(FILE)
+    read = given_sources(tmp_path / "s.yaml")
+    assert read == read_sources(tmp_path / "s.yaml")
+    assert given_sources(read) == given_sources([source.to_json() for source in read]) == read
+    assert given_sources(()) == ()
+    with pytest.raises(InputError, match="^data.sources, source 1: unknown key 'nam'"):
+        given_sources([{"nam": "x"}], where="data.sources")
