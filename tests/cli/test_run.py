@@ -101,7 +101,7 @@ def test_an_audit_file_takes_what_the_data_may_be_given(auditor: Auditor, table:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("{name: Ours, licence", "{nam: Ours, licence", "data.sources, source 1: unknown key 'nam'"),
+        ("{name: Ours, licence", "{nam: Ours, licence", "source 1: unknown key 'nam'"),
         ("licence: CC-BY-4.0", "licence: CCBY", "data.sources, source 1"),
         ("task: binary", "task: guess", "audit.yaml:7:9: data.task"),
         ("proxies: true", "proxies: false", "features without proxies"),

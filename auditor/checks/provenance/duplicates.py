@@ -31,11 +31,11 @@ class Duplicates(Check):
     """The share of records that equal, or are near, an earlier one of the same table, by group.
 
     The record id does not count as part of a row. Where columns of text are named, equal texts are
-    counted as well, whatever stands in the other columns. Equal rows are a fact, not yet a fault: two
-    people may give the same answers. Near means a Jaccard similarity of at least ``similarity``,
-    exact duplicates included: of the normalised text columns, as runs of ``shingle`` tokens, or,
-    where none is named, of the rows as sets of ``column=value``. Other words for the same (a
-    paraphrase, a translation) are not seen.
+    counted as well, whatever stands in the other columns. Equal rows are a fact, not yet a fault:
+    two people may give the same answers. Near means a Jaccard similarity of at least
+    ``similarity``, exact duplicates included: of the normalised text columns, as runs of
+    ``shingle`` tokens, or, where none is named, of the rows as sets of ``column=value``. Other
+    words for the same (a paraphrase, a translation) are not seen.
     """
 
     id: ClassVar[str] = "provenance.duplicates"
