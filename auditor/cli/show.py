@@ -46,13 +46,20 @@ _SHOWN = (
 """What is printed of each group, by the kind of what was measured."""
 
 _OF_DATA = frozenset(
-    {"duplicate_rate", "near_duplicate_rate", "overlap_rate", "near_overlap_rate",
+    {"duplicate_rate", "duplicate_text_rate", "near_duplicate_rate", "overlap_rate",
+     "near_overlap_rate",
      "contained_rate", "entity_overlap_rate", "shared_entity_rate", "personal_data_rate",
      "missing_rate", "leaking_features", "equal_columns", "label_error_rate", "dropped_rate",
      "incompatible_licence_rate", "known_licence_rate", "legal_basis_rate", "drift_auc",
      "contaminated_accuracy", "clean_accuracy", "clean_accuracy_difference"}
 )  # fmt: skip
 """What is printed of the data."""
+
+_OF_DRIFT = frozenset({"drift_ks", "drift_total_variation"})
+_HINTS = frozenset({"absent_columns", "new_levels", "personal_column_count"})
+_MOST_DRIFTED = 10
+_SIGN = 0.99
+"""Beyond this area one column alone tells the target."""
 
 
 def console() -> Console:
@@ -133,24 +140,59 @@ def show_data(findings: Sequence[Finding]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    found = [f for f in findings if f.metric.partition("[")[0] in _OF_DATA
-             and f.status == "measured" and not f.slice and f.over is None]  # fmt: skip
-    if not found:
-        return
-    table = Table(title="In the data", title_justify="left", box=None, padding=(0, 1))
-    for name in ("finding", "value", "n"):
-        table.add_column(name, justify="left" if name == "finding" else "right")
-    there = [finding for finding in found if finding.value]
-    for finding in there[:_MOST_SHOWN]:
-        table.add_row(Text(finding.metric), f"{finding.value:.4g}", f"{finding.n:,}")
-    if there:
+    everybody = [f for f in findings if f.status == "measured" and not f.slice and f.over is None]
+    found = [f for f in everybody if f.base_metric in _OF_DATA]
+    there = [f for f in found if f.value]
+    drifted = [f for f in everybody if f.base_metric in _OF_DRIFT and _above_zero(f)]
+    drifted.sort(key=lambda f: -(f.value or 0))
+    hints = [f for f in everybody if f.base_metric in _HINTS and f.value
+             and (f.base_metric != "personal_column_count" or _leaf(f) == "special")]  # fmt: skip
+    shown = [*there[:_MOST_SHOWN], *drifted[:_MOST_DRIFTED], *hints[:_MOST_SHOWN]]
+    if shown:
+        table = Table(title="In the data", title_justify="left", box=None, padding=(0, 1))
+        for name in ("finding", "value", "n"):
+            table.add_column(name, justify="left" if name == "finding" else "right")
+        for finding in shown:
+            table.add_row(Text(finding.metric), f"{finding.value:.4g}", f"{finding.n:,}")
         console().print(table)
-    if len(there) > _MOST_SHOWN:
-        console().print(f"{len(there) - _MOST_SHOWN:,} more stand in findings.json.", style="dim")
-    zero = [finding.metric for finding in found if not finding.value]
-    if zero:
-        more = f", and {len(zero) - 20:,} more" if len(zero) > 20 else ""
-        console().print(Text(f"Zero: {', '.join(zero[:20])}{more}"), soft_wrap=True)
+    more = len(there) + len(drifted) + len(hints) - len(shown)
+    if more:
+        console().print(f"{more:,} more stand in findings.json.", style="dim")
+    _show_names("Constant", [_parameter(f) for f in everybody
+                             if f.base_metric == "modal_share" and f.value == 1])  # fmt: skip
+    _show_names("Tells the target alone", [_parameter(f) for f in everybody if f.value is not None
+                                           and f.base_metric == "feature_auc"
+                                           and f.value > _SIGN])  # fmt: skip
+    # What is zero in one table and not in another stands above.
+    told = {f.base_metric for f in there}
+    _show_names("Zero", [f.base_metric for f in found if f.base_metric not in told])
+
+
+def _show_names(what: str, names: Sequence[str]) -> None:
+    """Print names on a line, each once."""
+    from rich.text import Text
+
+    once = list(dict.fromkeys(names))
+    if once:
+        more = f", and {len(once) - _MOST_SHOWN:,} more" if len(once) > _MOST_SHOWN else ""
+        listed = ", ".join(once[:_MOST_SHOWN])
+        console().print(Text(f"{what}: {listed}{more}"), soft_wrap=True)
+
+
+def _above_zero(finding: Finding) -> bool:
+    """Whether the interval that holds for all columns together, or else its own, is above 0."""
+    family = [i.low for i in finding.also if "-bonferroni-" in i.method]
+    low = family[0] if family else finding.low
+    return low is not None and low > 0
+
+
+def _parameter(finding: Finding) -> str:
+    return finding.metric.partition("[")[2].removesuffix("]")
+
+
+def _leaf(finding: Finding) -> str:
+    """Return the parameter without the split before it."""
+    return _parameter(finding).rpartition("/")[2]
 
 
 def show_remarks(remarks: Sequence[str]) -> None:

@@ -48,6 +48,57 @@ def test_data_against_a_population_with_annotators_and_proxies(
     assert auditor("verify", "run").code == 3
 
 
+def test_what_drifted_and_what_is_odd_is_printed(auditor: Auditor, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+
+    def rows(shift: float, letters: str) -> pd.DataFrame:
+        y = rng.integers(0, 2, 600)
+        return pd.DataFrame(
+            {
+                "sex": rng.choice(["F", "M"], 600), "height": rng.normal(shift, 1, 600),
+                "still": rng.normal(0, 1, 600), "letter": rng.choice(list(letters), 600),
+                "religion": rng.choice(["x", "z"], 600), "same": 1, "leak": y * 10.0, "y": y,
+            }
+        )  # fmt: skip
+
+    rows(0, "ab").to_csv(tmp_path / "train.csv", index=False)
+    later = rows(2, "bc").drop(columns="same")
+    later.to_csv(tmp_path / "later.csv", index=False)
+    done = auditor("data", tmp_path / "train.csv", "--target", "y", "--sensitive", "sex",
+                   "--production", tmp_path / "later.csv")  # fmt: skip
+    assert done.code == 0, done.err
+    lines = [line.strip() for line in done.err.splitlines()]
+    named = {line.split("  ")[0] for line in lines}
+    assert named >= {
+        "drift_ks[height, production]", "drift_total_variation[letter, production]",
+        "absent_columns[production]", "new_levels[letter, production]",
+        "personal_column_count[special]",
+    }  # fmt: skip
+    assert not any("[still, production]" in line for line in lines)
+    assert "Constant: same" in lines
+    assert "Tells the target alone: leak" in lines
+    (zero,) = (line.removeprefix("Zero: ") for line in lines if line.startswith("Zero: "))
+    names = zero.split(", ")
+    assert len(set(names)) == len(names)
+    assert "missing_rate" in names
+    assert "[" not in zero
+
+
+def test_of_many_drifted_columns_the_ten_largest_are_printed(
+    auditor: Auditor, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    for name, step in (("train", 0.0), ("later", 0.5)):
+        frame = pd.DataFrame({f"c{i:02}": rng.normal(step * (i + 1), 1, 500) for i in range(13)})
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    done = auditor("data", tmp_path / "train.csv", "--production", tmp_path / "later.csv")
+    assert done.code == 0, done.err
+    assert done.err.count("drift_ks[") == 10
+    assert "drift_ks[c12, production]" in done.err
+    assert "drift_ks[c00, production]" not in done.err
+    assert "3 more stand in findings.json." in done.err
+
+
 def test_a_population_that_cannot_be_used_leaves_no_run(
     auditor: Auditor, train: Path, tmp_path: Path
 ) -> None:
