@@ -19,11 +19,11 @@ from auditor.engine.datasets import (
     same_records,
     table_manifest,
 )
-from auditor.engine.lineage import RecordedLineage, as_sources
+from auditor.engine.lineage import RecordedLineage
 from auditor.errors import InputError
 from auditor.evidence import Finding, Stage
 from auditor.provenance.lineage import How
-from auditor.provenance.sources import sources_body
+from auditor.provenance.sources import given_sources, sources_body
 
 if TYPE_CHECKING:
     from auditor.engine.record_commitments import CommittedRecords
@@ -141,7 +141,7 @@ class AuditedData(AuditedRun):
             },
             seed=self.seed,
         )  # fmt: skip
-        declared = as_sources(sources)
+        declared = given_sources(sources)
         data = self._data = register_tables(
             {"train": train, "validation": validation, "test": test}, roles,
             intersections=intersections, options=options, sources=declared,

@@ -12,9 +12,9 @@ from auditor.engine.recording import Recording
 from auditor.errors import InputError
 from auditor.provenance.lineage import GROUP_ROWS_SCHEMA, Data, Derivation, How, Lineage
 from auditor.provenance.preparation import preparation
-from auditor.provenance.sources import Source, read_sources, sources_from_body
+from auditor.provenance.sources import Source
 
-__all__ = ["RecordedLineage", "as_sources"]
+__all__ = ["RecordedLineage"]
 
 
 class RecordedLineage:
@@ -68,17 +68,6 @@ class RecordedLineage:
             digest = self._recording.folder.put_evidence(document)
             self._recording.note_early("derivation-groups", {"step": how["name"],
                                                              "evidence": digest})  # fmt: skip
-
-
-def as_sources(given: str | Path | Sequence[Any]) -> tuple[Source, ...]:
-    """Read sources from a file, or from values; raises :class:`InputError`."""
-    if isinstance(given, (str, Path)):
-        return read_sources(given)
-    if not isinstance(given, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InputError(f"{given!r} are no sources", where="sources=",
-                         valid="a file, or a list of sources")  # fmt: skip
-    listed = [item.to_json() if isinstance(item, Source) else item for item in given]
-    return sources_from_body({"sources": listed}, where="sources=") if listed else ()
 
 
 def _digest(table: Any) -> str:
