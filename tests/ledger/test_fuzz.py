@@ -60,57 +60,65 @@ NASTY = [
 ]  # fmt: skip
 
 
-def parses(parse: Callable[[], object]) -> None:
-    """Whatever comes, it is a value or an error of this package that fits on a line."""
+def complaint(parse: Callable[[], object]) -> list[str]:
+    """Whatever comes is a value or an error of this package; return what fits on no line."""
     try:
         parse()
     except AuditorError as error:
         text = str(error)
-        assert "\n" not in text
-        assert len(text) < 5_000
+        return [text] if "\n" in text or len(text) >= 5_000 else []
+    return []
 
 
-def read_bytes(data: bytes) -> None:
-    """Give the bytes to everything that reads bytes."""
-    parses(lambda: examine_ledger(data))
-    parses(lambda: parse_ledger(data + b"\n"))
-    parses(lambda: parse_head(data))
+def read_bytes(data: bytes) -> list[str]:
+    """Give the bytes to everything that reads bytes; return what is complained of otherwise."""
     text = data.decode(errors="replace")
-    parses(lambda: VerifyingKey.parse(text))
-    parses(lambda: decode_base64(text, what="it"))
+    found = [
+        *complaint(lambda: examine_ledger(data)),
+        *complaint(lambda: parse_ledger(data + b"\n")),
+        *complaint(lambda: parse_head(data)),
+        *complaint(lambda: VerifyingKey.parse(text)),
+        *complaint(lambda: decode_base64(text, what="it")),
+    ]
     for read in (read_json, read_canonical):
         try:
             document = read(data)
         except (ValueError, InputError):
             continue
-        read_document(document)
+        found += read_document(document)
+    return found
 
 
-def read_document(document: Any) -> None:
-    """Give the document to everything that reads documents."""
-    parses(lambda: read_statistic(document, where="it"))
-    parses(lambda: read_findings(document, where="it"))
-    parses(lambda: read_verdict(document, where="it"))
-    parses(lambda: Finding.from_json(document))
-    parses(lambda: canonical_json(document))
+def read_document(document: Any) -> list[str]:
+    """Give the document to everything that reads documents, in the same way."""
+    return [
+        *complaint(lambda: read_statistic(document, where="it")),
+        *complaint(lambda: read_findings(document, where="it")),
+        *complaint(lambda: read_verdict(document, where="it")),
+        *complaint(lambda: Finding.from_json(document)),
+        *complaint(lambda: canonical_json(document)),
+    ]
 
 
 @pytest.mark.parametrize("data", NASTY, ids=range(len(NASTY)))
 def test_what_has_broken_other_readers_is_refused_in_one_line(data: bytes) -> None:
-    read_bytes(data)
-    read_bytes(b'{"body":' + data + b"}")
-    read_bytes(b'{"schema":"auditor/findings/v1","findings":[' + data + b"]}")
-    read_bytes(b'{"kind":"confusion","values":' + data + b"}")
+    for whole in (
+        data,
+        b'{"body":' + data + b"}",
+        b'{"schema":"auditor/findings/v1","findings":[' + data + b"]}",
+        b'{"kind":"confusion","values":' + data + b"}",
+    ):
+        assert read_bytes(whole) == []
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
-    read_bytes(data)
+    assert read_bytes(data) == []
 
 
 @given(JSON)
 def test_any_document_is_read_or_refused(document: Any) -> None:
-    read_document(document)
+    assert read_document(document) == []
 
 
 def specimens() -> list[dict[str, Any]]:
@@ -170,26 +178,28 @@ def mutated(document: Any, generator: random.Random) -> Any:
         return document
 
 
-def mutate_everything(rounds: int) -> None:
+def complaints_of_mutants(rounds: int) -> list[str]:
+    found: list[str] = []
     generator = random.Random(0)
     for document in specimens():
-        read_document(document)
+        found += read_document(document)
         data = canonical_json(document)
         for _ in range(rounds):
-            read_document(mutated(document, generator))
+            found += read_document(mutated(document, generator))
             changed = bytearray(data)
             for _ in range(generator.randrange(1, 4)):
                 changed[generator.randrange(len(changed))] = generator.randrange(256)
-            read_bytes(bytes(changed))
+            found += read_bytes(bytes(changed))
+    return found
 
 
 def test_a_valid_document_with_something_wrong_in_it_is_read_or_refused() -> None:
-    mutate_everything(100)
+    assert complaints_of_mutants(100) == []
 
 
 @pytest.mark.slow
 def test_many_valid_documents_with_something_wrong_in_them_are_read_or_refused() -> None:
-    mutate_everything(5_000)
+    assert complaints_of_mutants(5_000) == []
 
 
 @given(st.data())

@@ -370,7 +370,10 @@ def attack(
     return made
 
 
-def every_one_is_found(attack: Attack, trusted: VerifyingKey, rounds: int) -> None:
+def unseen_changes(
+    attack: Attack, trusted: VerifyingKey, rounds: int
+) -> list[tuple[str, Places, tuple[str, ...]]]:
+    """Return the changes that were not found, or whose place was not named."""
     unseen: list[tuple[str, Places, tuple[str, ...]]] = []
     for number in range(rounds):
         make = ATTACKS[number % len(ATTACKS)]
@@ -380,14 +383,15 @@ def every_one_is_found(attack: Attack, trusted: VerifyingKey, rounds: int) -> No
         if result.exit_code != 1 or not expected.intersection(named):
             unseen.append((make.__name__, expected, named))
         attack.restore()
-    assert unseen == []
-    assert verify_run(attack.run, key=trusted).exit_code == 0
+    return unseen
 
 
 def test_every_change_is_found_and_its_place_named(
     attack: Attack, keys: tuple[SigningKey, SigningKey]
 ) -> None:
-    every_one_is_found(attack, keys[0].verifying_key, 20 * len(ATTACKS))
+    trusted = keys[0].verifying_key
+    assert unseen_changes(attack, trusted, 20 * len(ATTACKS)) == []
+    assert verify_run(attack.run, key=trusted).exit_code == 0
 
 
 @pytest.mark.slow
@@ -395,7 +399,9 @@ def test_ten_thousand_changes_are_found_and_their_places_named(
     attack: Attack, keys: tuple[SigningKey, SigningKey]
 ) -> None:
     attack.random.seed(1)
-    every_one_is_found(attack, keys[0].verifying_key, 10_000)
+    trusted = keys[0].verifying_key
+    assert unseen_changes(attack, trusted, 10_000) == []
+    assert verify_run(attack.run, key=trusted).exit_code == 0
 
 
 def test_without_a_pinned_key_a_run_sealed_again_by_another_is_only_not_trusted(
