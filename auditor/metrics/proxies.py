@@ -13,6 +13,7 @@ from auditor.metrics.auc import auc_sample
 from auditor.metrics.estimates import estimate
 from auditor.metrics.intervals import normal_quantile
 from auditor.metrics.metric import Metric, add_metric
+from auditor.metrics.noncentrality import noncentralities
 from auditor.metrics.row import Row
 from auditor.metrics.samples import Absent, Mean, Projected, Sample, scaled
 from auditor.stats.proxies import PROXY
@@ -26,7 +27,6 @@ LEAST_TO_LEARN = 30
 
 _MOST_BINS = 16
 _LEAST_IN_A_CELL = 5
-_LARGE = 1e4
 
 
 def _blocks(row: Row) -> tuple[Array, Array]:
@@ -147,27 +147,12 @@ def mutual_information(table: Array) -> Sample:
         low, high = value - half, value + half
         if df:
             records = n * factor
-            near = _noncentrality(max(2 * records * corrected + df, 0.0), df, confidence)
+            near = noncentralities(max(2 * records * corrected + df, 0.0), df, confidence)
             low = min(low, near[0] / (2 * records) / whole)
             high = max(high, near[1] / (2 * records) / whole)
         return min(max(low, 0.0), value), max(min(high, 1.0), value)
 
     return Projected(value, n, "miller-madow", bounds)
-
-
-def _noncentrality(statistic: float, df: int, confidence: float) -> tuple[float, float]:
-    """Return the noncentralities of χ² at which a statistic is the upper or lower quantile."""
-    from scipy.special import chndtr, chndtrinc
-
-    tail = (1 - confidence) / 2
-    if statistic > _LARGE:
-        middle = statistic - df
-        half = normal_quantile(confidence) * math.sqrt(2 * (df + 2 * middle))
-        return max(middle - half, 0.0), middle + half
-    central = float(chndtr(statistic, df, 0.0))
-    low = 0.0 if central < 1 - tail else float(chndtrinc(statistic, df, 1 - tail))
-    high = 0.0 if central < tail else float(chndtrinc(statistic, df, tail))
-    return low, high
 
 
 def _information(rows: Mapping[Slice, Row]) -> Sample:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from auditor.metrics.intervals import normal_quantile
+from auditor.metrics.noncentrality import noncentralities
 from auditor.metrics.samples import Absent, Projected, Sample
 
 __all__ = ["population_stability"]
@@ -16,7 +17,6 @@ Array = NDArray[np.float64]
 
 _BINS = 10
 _LEAST = 5
-_LARGE = 1e4
 
 
 def population_stability(expected: Array, actual: Array, *, ordered: bool) -> Sample:
@@ -55,7 +55,7 @@ def population_stability(expected: Array, actual: Array, *, ordered: bool) -> Sa
     def bounds(confidence: float, factor: float) -> tuple[float, float]:
         half = normal_quantile(confidence) * math.sqrt(variance / factor)
         noise = rate / factor
-        near = _noncentrality(value / noise + df, df, confidence)
+        near = noncentralities(value / noise + df, df, confidence)
         low = min(value - half, near[0] * noise)
         return min(max(low, 0.0), value), max(value + half, near[1] * noise)
 
@@ -80,18 +80,3 @@ def _bins(expected: Array, actual: Array, *, ordered: bool) -> tuple[Array, Arra
     size = int(place.max()) + 1
     p, q = (np.bincount(place, side, minlength=size) for side in (expected, actual))
     return p.astype(np.float64), q.astype(np.float64)
-
-
-def _noncentrality(statistic: float, df: int, confidence: float) -> tuple[float, float]:
-    """Return the noncentralities of χ² at which a statistic is the upper or lower quantile."""
-    from scipy.special import chndtr, chndtrinc
-
-    tail = (1 - confidence) / 2
-    if statistic > _LARGE:
-        middle = statistic - df
-        half = normal_quantile(confidence) * math.sqrt(2 * (df + 2 * middle))
-        return max(middle - half, 0.0), middle + half
-    central = float(chndtr(statistic, df, 0.0))
-    low = 0.0 if central < 1 - tail else float(chndtrinc(statistic, df, 1 - tail))
-    high = 0.0 if central < tail else float(chndtrinc(statistic, df, tail))
-    return low, high
