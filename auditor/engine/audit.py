@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from auditor.checks import Check, Predicted
+from auditor.checks import Check
 from auditor.datasets import open_table
 from auditor.engine.arguments import merged_roles, role_changes
-from auditor.engine.audited_data import AuditedData
 from auditor.engine.audited_run import stage_named
+from auditor.engine.audited_training import AuditedTraining
 from auditor.errors import InputError
-from auditor.evidence import Finding, Stage, Verdict
+from auditor.evidence import Finding, Stage
 from auditor.policy import LoadedPolicy
-from auditor.stats import Statistic
 
 if TYPE_CHECKING:
-    import torch
-    from torch.utils.data import DataLoader
-
-    from auditor.engine.training import Training
     from auditor.explain import Attributions
     from auditor.loop.outputs import Predict
 
@@ -30,7 +25,7 @@ M = TypeVar("M")
 O_ = TypeVar("O_")
 
 
-class Audit(AuditedData):
+class Audit(AuditedTraining):
     """Audits one model over its life; everything measured goes into one run folder.
 
     Parameters
@@ -84,75 +79,6 @@ class Audit(AuditedData):
         )
         self._budget = budget
         self._record_key = record_key
-        self._training: Training | None = None
-        self._looks = 0
-
-    # -- the loop -------------------------------------------------------------------------------
-
-    def attach(
-        self,
-        model: M,
-        optimizer: O_,
-        loader: DataLoader[Any],
-        criterion: torch.nn.Module,
-        *,
-        predict: Predict | None = None,
-    ) -> tuple[M, O_, DataLoader[Any]]:
-        """Attach to a training loop: gives back the model, the optimizer and a loader like it.
-
-        The loss is tapped by a forward hook on ``criterion`` (make a function a module by
-        :meth:`criterion`). The loader yields exactly what the given one would; ids and groups ride
-        with the batch and are taken off before the loop sees it. Weights are, bit for bit, those
-        of the same loop without the audit.
-
-        Raises :class:`InputError` where the loader cannot be matched to the rows of ``train=``.
-        """
-        from auditor.engine.training import Training
-
-        if self._training is not None:
-            raise InputError("a loop is attached already", valid="audit.detach() before this call")
-        training = Training(
-            self._registered(), model, loader, criterion, predict=predict, budget=self._budget
-        )
-        if self._records is not None:
-            training.record_steps(optimizer, self._records.recorder())
-        self._recording.note("attach", training.describe(model, optimizer, criterion))
-        self._training = training
-        return model, optimizer, training.loader
-
-    def criterion(self, function: Callable[..., torch.Tensor]) -> torch.nn.Module:
-        """Make a loss function a module, so that :meth:`attach` can tap it."""
-        from auditor.loop.criterion import as_criterion
-
-        return as_criterion(function)
-
-    def detach(self) -> None:
-        """Take every hook off the user's objects."""
-        if self._training is not None:
-            self._training.detach()
-
-    def _flush(self) -> None:
-        if self._records is not None:
-            self._records.flush()
-
-    def validate(
-        self, model: Any, loader: Any, *, predict: Predict | None = None
-    ) -> Verdict | None:
-        """Look at the training (stage ``training``): validation metrics and training losses.
-
-        Raises :class:`GateClosed` where a rule of the policy says ``stop``.
-        """
-        data = self._registered()
-        self._looks += 1
-        self._flush()
-        counted, _ = self._score(model, loader, "validation", predict)
-        if self._training is not None:
-            counted |= self._training.losses()
-        self._recording.measure(
-            data.subject(Stage.TRAINING, counted=counted), look=self._looks,
-            data=data.digests("validation"),
-        )  # fmt: skip
-        return self._judge_look(self._looks)
 
     # -- evaluation and explanation -------------------------------------------------------------
 
@@ -208,7 +134,10 @@ class Audit(AuditedData):
                 f"{sorted(roles)[0]}= is not used with a torch model", valid="audit.data(…)"
             )
         registered = self._registered()
-        counted, predicted = self._score(model, data, "test", predict)
+        scored = self._score(model, data, "test", predict)
+        if scored is None:
+            return ()
+        counted, predicted = scored
         return self._recording.measure(
             registered.subject(at, counted=counted, predicted=predicted),
             data=registered.digests("test"),
@@ -255,39 +184,3 @@ class Audit(AuditedData):
             data=registered.digests("test"),
         )
         return attributions
-
-    # -- for checkpoints ------------------------------------------------------------------------
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps of the audit: looks taken and steps observed."""
-        return {
-            "looks": self._looks,
-            "training": None if self._training is None else self._training.state_dict(),
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up the state of a checkpoint, after :meth:`attach`."""
-        self._looks = int(state["looks"])
-        if state.get("training") is not None:
-            if self._training is None:
-                raise InputError("no loop is attached", valid="audit.attach() before this call")
-            self._training.load_state_dict(state["training"])
-
-    def _cost(self) -> dict[str, Any] | None:
-        return None if self._training is None else self._training.report()
-
-    def _look_counts(self) -> dict[str, int]:
-        return {str(Stage.TRAINING): self._looks}
-
-    # -- inside ---------------------------------------------------------------------------------
-
-    def _score(
-        self, model: Any, loader: Any, split: str, predict: Predict | None
-    ) -> tuple[dict[str, Statistic], Predicted]:
-        from auditor.engine.training import score_loader
-
-        predict = predict or (self._training.predict if self._training else None)
-        probabilities = bool(self._training and self._training.probabilities)
-        return score_loader(
-            model, loader, self._registered(), split, predict=predict, probabilities=probabilities
-        )

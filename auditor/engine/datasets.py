@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from auditor.checks import Predicted, Subject
 from auditor.datasets import DataOptions, Roles, Table, declare_groups, group_codes, open_table
-from auditor.datasets.tasks import check_data
+from auditor.datasets.roles import label_sql
+from auditor.datasets.tasks import check_data, classes_of
 from auditor.errors import InputError
 from auditor.evidence import Stage
 from auditor.provenance import (
@@ -40,6 +41,8 @@ __all__ = [
     "same_records",
     "table_manifest",
 ]
+
+_MISSING_LABEL = 2
 
 
 @dataclass(frozen=True)
@@ -110,17 +113,33 @@ class RegisteredData:
                 labels=self._labels(table),
                 record_id=self.roles.record_id,
                 ids=self._ids(table),
+                task=self.roles.task,
+                classes=self.classes,
             )
             for split, table in self.tables.items()
         }
 
-    def _labels(self, table: Table) -> Any:
-        from auditor.datasets.roles import label_sql
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of the target in all tables, by number; none where the task has none."""
+        if self.roles.target is None or self.roles.task not in ("binary", "multiclass"):
+            return ()
+        if self.roles.task == "binary":
+            return ("0", "1")
+        return classes_of(list(self.tables.values()), self.roles)
 
-        if self.roles.target is None or self.roles.task != "binary":
+    def _labels(self, table: Table) -> Any:
+        """Return the target as class numbers, −1 where it is missing; ``None`` without classes."""
+        target = self.roles.target
+        if target is None or not self.classes:
             return None
-        sql = label_sql(table, self.roles.target, self.roles.positive)
-        return np.asarray(table.query(f"select {sql} as y from data")["y"].to_numpy(), np.int64)
+        if self.roles.task == "binary":
+            sql = label_sql(table, target, self.roles.positive)
+            labels = table.query(f"select {sql} as y from data")["y"].to_numpy()
+            return np.where(labels == _MISSING_LABEL, -1, labels).astype(np.int64)
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        labels = table.query(f"select {table.text(target)} as y from data")["y"].to_pylist()
+        return np.array([numbers.get(label, -1) for label in labels], np.int64)
 
     def _ids(self, table: Table) -> list[str] | None:
         if self.roles.record_id is None:

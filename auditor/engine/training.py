@@ -1,99 +1,249 @@
-"""What an audit keeps of an attached loop: the observer, its loader, and a sample of batches."""
+"""What an audit keeps of an attached loop: the observer, its loaders, and a sample of batches."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
-from auditor.checks import Predicted
 from auditor.engine.datasets import RegisteredData
 from auditor.errors import InputError
-from auditor.ledger.steps import StepRecorder
-from auditor.loop.accumulator import Accumulator
-from auditor.loop.evaluation import device_of, evaluate_model
+from auditor.loop.evaluation import device_of
+from auditor.loop.harvest import Harvested
 from auditor.loop.loader import identified
 from auditor.loop.observer import Observer
-from auditor.loop.outputs import Predict
-from auditor.metrics.attributions import LOSSES
-from auditor.stats import (
-    CONFUSION,
-    SCORE_SUMS,
-    SCORES,
-    Statistic,
-    confusion_counts,
-    score_counts,
-    score_sums,
-)
+from auditor.loop.outputs import Predict, Reader
+from auditor.loop.steps import ConsumedStep, merged_steps
+from auditor.loop.world import World
+from auditor.metrics.training import DYNAMICS, LOSSES
+from auditor.stats import Statistic
 
-__all__ = ["Training", "score_loader"]
+__all__ = ["Training"]
 
 
 class Training:
-    """An attached training loop."""
+    """An attached training loop, whatever library runs it.
+
+    Parameters
+    ----------
+    data:
+        The registered data, with a split ``train``.
+    model:
+        The module that is trained.
+    predict:
+        The user's own reading of scores and predictions.
+    probabilities:
+        Whether the model gives probabilities, and no logits.
+    budget:
+        The largest share of the loop's time that observing may take.
+    framework:
+        What runs the loop, for the record.
+    """
 
     def __init__(
         self,
         data: RegisteredData,
         model: Any,
-        loader: DataLoader[Any],
-        criterion: Any,
         *,
-        predict: Predict | None,
-        budget: float,
+        predict: Predict | None = None,
+        probabilities: bool = False,
+        budget: float = 0.01,
+        framework: str = "torch",
     ) -> None:
         if not isinstance(model, torch.nn.Module):
             raise InputError(f"the model is a {type(model).__name__}", valid="a torch.nn.Module")
+        self.data, self.framework = data, framework
+        self.index = data.index("train")
+        self.reader = Reader(self.index.task, predict=predict, probabilities=probabilities)
+        self.world = World.current()
+        self.observer = Observer(
+            self.index, device=device_of(model), reader=self.reader, budget=budget,
+            shared=self.world.size > 1,
+        )  # fmt: skip
+        self._model = model
+        self._given: Any = None
+        self._undo: list[Callable[[], Any]] = []
+        self._stream = False
+
+    # -- attaching ------------------------------------------------------------------------------
+
+    def identify(self, loader: DataLoader[Any], *, ride: bool = False) -> DataLoader[Any]:
+        """Return a loader that yields what the given one would and tells who is in it."""
+        audited = identified(loader, self.index, self.observer, ride=ride)
+        self.given(loader)
+        return audited
+
+    def given(self, loader: Any) -> None:
+        """Take the loader whose data the training consumes."""
+        self._given = loader
+        self._stream = isinstance(loader.dataset, IterableDataset)
+
+    def tap(self, criterion: torch.nn.Module, name: str = "") -> None:
+        """Hook a criterion; the one without a name is that of the predictions."""
         if not isinstance(criterion, torch.nn.Module):
             raise InputError(
                 f"the criterion is a {type(criterion).__name__}",
                 valid="a module, or criterion = audit.criterion(function)",
             )
-        self._step_handle: Any = None
-        self.predict = predict
-        self.probabilities = isinstance(criterion, torch.nn.BCELoss)
-        index = data.index("train")
-        self._given = loader
-        # The loader is checked before the hook is set, so that bad input leaves nothing behind.
-        rows: list[torch.Tensor] = []
-        identified(loader, index, rows.append)
-        self.observer = Observer(
-            index, criterion, device=device_of(model), predict=predict, budget=budget
-        )
-        self.loader = identified(loader, index, self.observer.announce)
+        self.observer.tap(criterion, name)
 
-    def record_steps(self, optimizer: Any, recorder: StepRecorder | None) -> None:
-        """Keep which records each step of the optimizer consumed.
+    def watch(self, optimizer: Any, *, scaler: Any = None) -> None:
+        """Hook an optimizer, whose steps are the steps of the training.
 
         An optimizer that tells nobody of its steps (it is none of torch's) leaves them unrecorded.
+        A ``scaler`` that finds infinities does not move the optimizer: what it skips is no step.
         """
-        if recorder is None or not isinstance(optimizer, torch.optim.Optimizer):
+        optimizer = getattr(optimizer, "optimizer", optimizer)
+        if not isinstance(optimizer, torch.optim.Optimizer):
             return
-        self.observer.recorder = recorder
-        self._step_handle = optimizer.register_step_post_hook(self.observer.after_step)
+        self.observer.watch(optimizer)
+        if scaler is not None:
+            self._watch_scaler(scaler)
 
-    def describe(self, model: Any, optimizer: Any, criterion: Any) -> dict[str, Any]:
+    def _watch_scaler(self, scaler: Any) -> None:
+        given, observer = scaler.step, self.observer
+
+        def step(optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+            before = observer.step
+            out = given(optimizer, *args, **kwargs)
+            if observer.step == before:
+                observer.skip_step()
+            return out
+
+        scaler.step = step
+        self.on_detach(lambda: scaler.__dict__.pop("step", None))
+
+    def on_detach(self, undo: Callable[[], Any]) -> None:
+        """Take what :meth:`detach` does besides taking the hooks off."""
+        self._undo.append(undo)
+
+    def detach(self) -> None:
+        """Leave the user's objects as they were."""
+        self.observer.detach()
+        while self._undo:
+            self._undo.pop()()
+
+    def describe(self, **more: Any) -> dict[str, Any]:
         """Return what the ledger says of the loop."""
+        parameters = list(self._model.parameters())
         return {
-            "model": type(model).__name__,
-            "parameters": sum(p.numel() for p in model.parameters()),
-            "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
-            "optimizer": type(optimizer).__name__,
-            "criterion": type(criterion).__name__,
-            "device": str(self.observer.accumulator.device),
-            "batch_size": self._given.batch_size,
-            "steps_recorded": self.observer.recorder is not None,
+            "framework": self.framework,
+            "model": type(self._model).__name__,
+            "parameters": sum(p.numel() for p in parameters),
+            "trainable": sum(p.numel() for p in parameters if p.requires_grad),
+            "device": str(device_of(self._model)),
+            "batch_size": getattr(self._given, "batch_size", None),
+            "world_size": self.world.size,
+            "identified_by": self._identified_by(),
             "torch": torch.__version__,
+            **more,
         }
 
-    def losses(self) -> dict[str, Statistic]:
-        """Return the training losses since the last look, and begin again."""
-        accumulator: Accumulator = self.observer.accumulator
-        found = accumulator.statistics({"split": "train"})
-        accumulator.reset()
-        return {LOSSES: found[LOSSES]} if LOSSES in found else {}
+    def _identified_by(self) -> str:
+        if self.index.ids is not None and not self._stream:
+            return "record id, or position"
+        return "record id, or content" if self._stream else "position"
+
+    # -- looks ----------------------------------------------------------------------------------
+
+    def meet(self) -> tuple[dict[str, Statistic], list[ConsumedStep]] | None:
+        """Bring all ranks together: what they saw since the last look, and the steps that ended.
+
+        A collective: every rank must come. ``None`` on all ranks but the first.
+        """
+        self.observer.drain()
+        steps = self.observer.log.take()
+        if self.world.size == 1:
+            return self._statistics(), steps
+        gathered = self.world.gather((self._parted(), steps))
+        if gathered is None:
+            self.observer.reset()
+            return None
+        self._merge([state for state, _ in gathered])
+        return self._statistics(), merged_steps([ended for _, ended in gathered])
+
+    def _statistics(self) -> dict[str, Statistic]:
+        out: dict[str, Statistic] = {}
+        for name, sums in self.observer.sums.items():
+            context: dict[str, Any] = {"split": "train", **({"loss": name} if name else {})}
+            found = sums.statistics(context)
+            out |= {f"{kind}:{name}" if name else kind: s for kind, s in found.items()}
+        dynamics = self.observer.dynamics.statistic(
+            self.index.groups, self.index.codes, {"split": "train"}
+        )
+        if dynamics is not None and LOSSES in out:
+            out[DYNAMICS] = dynamics
+        self.observer.reset()
+        return out
+
+    def _parted(self) -> dict[str, Any]:
+        """Return this rank's state since the ranks met, and begin anew where another one leads."""
+        observer = self.observer
+        state = {
+            "sums": {name: sums.state_dict() for name, sums in observer.sums.items()},
+            "dynamics": observer.dynamics.state_dict(),
+            "held": [part.state_dict() for part in observer.held],
+            "seen_rows": {e: np.concatenate(r) for e, r in observer.seen_rows.items()},
+            "epoch": observer.epoch,
+            "counts": {name: getattr(observer, name) for name in observer.COUNTS},
+        }
+        observer.held.clear()
+        observer.seen_rows.clear()
+        if not self.world.leads:
+            observer.dynamics.reset()
+            for name in observer.COUNTS:
+                setattr(observer, name, 0)
+        return state
+
+    def _merge(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """Add the states of the ranks to this one's, each record of an epoch once."""
+        observer = self.observer
+        for state in states[1:]:
+            for name, sums in state["sums"].items():
+                observer.sums[name].merge(sums)
+            observer.dynamics.merge(state["dynamics"])
+            for name in observer.COUNTS:
+                setattr(observer, name, getattr(observer, name) + state["counts"][name])
+        seen: dict[int, Any] = {}
+        for state in states:
+            for epoch, rows in state["seen_rows"].items():
+                seen[epoch] = np.union1d(seen.get(epoch, np.zeros(0, np.int64)), rows)
+        for state in states:
+            for part in map(Harvested.of_state, state["held"]):
+                before = seen.get(part.epochs, np.zeros(0, np.int64))
+                kept = part.without(before)
+                seen[part.epochs] = np.union1d(before, kept.observed_rows())
+                observer.take(kept)
+        # An epoch that goes on may meet the same records again on another rank.
+        last = max(state["epoch"] for state in states)
+        observer.seen_rows.update({e: [rows] for e, rows in seen.items() if e == last})
+
+    # -- for checkpoints ------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of this rank, which goes into a checkpoint."""
+        return {"world_size": self.world.size, "observer": self.observer.state_dict()}
+
+    def load_state_dict(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """Take up the states of the ranks that made a checkpoint, however many there are now."""
+        own = [state["observer"] for state in states]
+        if len(own) == self.world.size:
+            self.observer.load_state_dict(own[self.world.rank])
+            return
+        # Another world: the first rank takes up everything, the others begin anew.
+        if self.world.leads:
+            self.observer.load_state_dict(own[0])
+            self.observer.held.clear()
+            self.observer.seen_rows.clear()
+            self._merge(own)
+            for state in own[1:]:
+                self.observer.log.load_more(state["log"])
+        else:
+            self.observer.epoch, self.observer.step = int(own[0]["epoch"]), int(own[0]["step"])
+            self.observer.reset()
 
     def background(self, *, seed: int, records: int = 100) -> torch.Tensor:
         """Return a sample of the training inputs, drawn without touching the random state."""
@@ -106,70 +256,8 @@ class Training:
         inputs = batch[0] if isinstance(batch, (tuple, list)) else batch
         if not isinstance(inputs, torch.Tensor):
             raise InputError("the inputs are not one tensor", valid="background=")
-        return inputs.to(self.observer.accumulator.device)
-
-    def detach(self) -> None:
-        """Take the hooks off the criterion and the optimizer."""
-        self.observer.detach()
-        if self._step_handle is not None:
-            self._step_handle.remove()
+        return inputs.to(device_of(self._model))
 
     def report(self) -> dict[str, Any]:
         """Return what the governor reached, and what was not seen."""
-        return {
-            **self.observer.governor.report(),
-            "unmatched_batches": self.observer.unmatched,
-            "fault": self.observer.fault,
-        }
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state that goes into a checkpoint."""
-        return {"accumulator": self.observer.accumulator.state_dict()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up the state of a checkpoint."""
-        self.observer.accumulator.load_state_dict(state["accumulator"])
-
-
-def score_loader(
-    model: Any,
-    loader: Any,
-    data: RegisteredData,
-    split: str,
-    *,
-    predict: Predict | None,
-    probabilities: bool,
-) -> tuple[dict[str, Statistic], Predicted]:
-    """Run a model over the loader of a split and count its predictions and scores by slice.
-
-    What it predicted of each record comes beside.
-    """
-    if not isinstance(model, torch.nn.Module):
-        raise InputError(
-            f"the model is a {type(model).__name__}",
-            valid="a torch.nn.Module, or an estimator with predict",
-        )
-    index = data.index(split)
-    evaluated = evaluate_model(model, loader, index, predict=predict, probabilities=probabilities)
-    rows, labels, predictions, scores = evaluated.columns()
-    context = {
-        "target": data.roles.target or "labels of the loader",
-        "prediction": f"{type(model).__name__} on {split}",
-        "score": f"{type(model).__name__} on {split}",
-    }
-    codes = data.codes(split)[rows]
-    y_true, values = _with_missing(labels), scores.astype("float64")
-    cells = 3 * labels.astype("int64") + predictions.astype("int64")
-    return {
-        CONFUSION: confusion_counts(
-            data.groups, codes, y_true, _with_missing(predictions), context=context
-        ),
-        SCORES: score_counts(data.groups, codes, y_true, values, context=context),
-        SCORE_SUMS: score_sums(data.groups, codes, y_true, values, context=context),
-    }, Predicted(split, rows.astype("int64"), cells)
-
-
-def _with_missing(values: Any) -> Any:
-    out = values.astype("float64")
-    out[values == 2] = float("nan")
-    return out
+        return self.observer.report()

@@ -13,38 +13,49 @@ from torch.utils.data import DataLoader
 
 from auditor.errors import InputError
 from auditor.loop.loader import identified
-from auditor.loop.outputs import Predict, read_labels, read_outputs
+from auditor.loop.outputs import Reader, logits_of
+from auditor.loop.readings import COLUMNS
 from auditor.loop.records import RecordIndex
 
-__all__ = ["Evaluated", "device_of", "evaluate_model", "quietly", "split_batch"]
+__all__ = ["Evaluated", "device_of", "evaluate_model", "next_token", "quietly", "split_batch"]
 
 
 class Evaluated:
-    """The readings of every record of a pass: rows, labels, predictions and scores."""
+    """The readings of every record of a pass: rows, and a block ``[records, columns]``."""
 
     def __init__(self) -> None:
-        self._parts: list[tuple[NDArray[Any], ...]] = []
+        self._rows: list[NDArray[np.int64]] = []
+        self._blocks: list[NDArray[np.float64]] = []
 
-    def add(self, *columns: torch.Tensor) -> None:
-        """Add a batch; the tensors are copied to the host."""
-        self._parts.append(tuple(column.cpu().numpy() for column in columns))
+    def add(self, rows: torch.Tensor | NDArray[np.int64], block: torch.Tensor) -> None:
+        """Add a batch; it is copied to the host."""
+        self._rows.append(np.asarray(rows.cpu() if isinstance(rows, torch.Tensor) else rows))
+        self._blocks.append(block.double().cpu().numpy())
 
-    def columns(self) -> tuple[NDArray[Any], ...]:
-        """Return rows, labels, predictions and scores, each record once (the first time)."""
-        if not self._parts:
+    def __len__(self) -> int:
+        return sum(map(len, self._rows))
+
+    def merge(self, other: Evaluated) -> None:
+        """Add what another rank read."""
+        self._rows += other._rows
+        self._blocks += other._blocks
+
+    def parts(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return rows and block, each registered record once (the first time)."""
+        if not self._rows:
             raise InputError("the loader yields no batch", valid="a loader with records")
-        rows, *others = (np.concatenate(part) for part in zip(*self._parts, strict=True))
+        rows, block = np.concatenate(self._rows), np.concatenate(self._blocks)
         _, first = np.unique(rows, return_index=True)
-        return tuple(column[np.sort(first)] for column in (rows, *others))
+        kept = np.sort(np.concatenate([first[rows[first] >= 0], np.flatnonzero(rows < 0)]))
+        return rows[kept], block[kept]
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """Return one column of :meth:`parts`."""
+        return self.parts()[1][:, COLUMNS.index(name)]
 
 
 def evaluate_model(
-    model: torch.nn.Module,
-    loader: DataLoader[Any],
-    index: RecordIndex,
-    *,
-    predict: Predict | None = None,
-    probabilities: bool = False,
+    model: torch.nn.Module, loader: DataLoader[Any], index: RecordIndex, reader: Reader
 ) -> Evaluated:
     """Run the model over the loader in evaluation mode and read its outputs.
 
@@ -52,33 +63,79 @@ def evaluate_model(
     loader are not those of the registered rows: then items and rows are not in the same order, and
     every group would be wrong.
     """
-    seen: list[torch.Tensor] = []
-    audited = identified(loader, index, seen.append)
+    listener = _Rows()
+    audited = identified(loader, index, listener)
     evaluated = Evaluated()
     device = device_of(model)
-    differing = total = 0
     with quietly(model):
         for batch in audited:
             inputs, targets = split_batch(batch, device)
-            readings = read_outputs(
-                call_model(model, inputs), predict=predict, probabilities=probabilities
-            )
-            labels = read_labels(targets).cpu()
-            rows = seen.pop()
-            if index.labels is not None:
-                registered = torch.from_numpy(index.labels)[rows]
-                known = (registered < 2) & (labels < 2)
-                differing += int((registered[known] != labels[known]).sum())
-                total += int(known.sum())
-            evaluated.add(rows, labels, readings.predictions, readings.scores.float())
+            outputs = call_model(model, inputs)
+            rows = listener.take()
+            read = _read_batch(model, outputs, targets, reader, len(rows))
+            evaluated.add(rows, read)
+    check_labels(evaluated, index)
+    return evaluated
+
+
+def _read_batch(
+    model: torch.nn.Module, outputs: Any, targets: Any, reader: Reader, records: int
+) -> torch.Tensor:
+    if isinstance(targets, torch.Tensor) and reader.predict is None and targets.ndim > 1:
+        logits = logits_of(outputs)
+        if logits.ndim == targets.ndim + 1 and hasattr(outputs, "logits"):
+            logits, targets = next_token(model, logits, targets)
+            return reader.read(logits, targets, records, classes_last=True).block()
+    return reader.read(outputs, targets, records).block()
+
+
+def next_token(
+    model: torch.nn.Module, logits: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return logits and the labels that they predict: the next ones, in a causal language model.
+
+    transformers names the kind of loss in ``loss_type``; its causal models shift the labels inside
+    the loss.
+    """
+    kind = getattr(getattr(model, "module", model), "loss_type", None)
+    return (logits[:, :-1], labels[:, 1:]) if kind == "ForCausalLM" else (logits, labels)
+
+
+def check_labels(evaluated: Evaluated, index: RecordIndex) -> None:
+    """Raise :class:`InputError` where labels differ from those of the registered rows."""
+    if index.labels is None or index.task == "regression" or not len(evaluated):
+        return
+    rows, _ = evaluated.parts()
+    labels = evaluated.column("label")
+    registered = index.labels[np.maximum(rows, 0)]
+    known = (rows >= 0) & (registered >= 0) & (labels >= 0)
+    differing = int((registered[known] != labels[known]).sum())
     if differing:
         raise InputError(
-            f"the loader's labels differ from the target in {differing:,} of {total:,} records: "
-            "items are matched to rows by position",
+            f"the loader's labels differ from the target in {differing:,} of "
+            f"{int(known.sum()):,} records: items are matched to rows by position",
             where=f"{index.split}=",
             valid="the rows in the order of the dataset, or items that carry the record id",
         )
-    return evaluated
+
+
+class _Rows:
+    """Keeps the rows of the last batch."""
+
+    def __init__(self) -> None:
+        self._rows = torch.zeros(0, dtype=torch.int64)
+
+    def announce(self, rows: torch.Tensor, content: torch.Tensor | None = None) -> None:
+        self._rows = rows
+
+    def take(self) -> torch.Tensor:
+        return self._rows
+
+    def begin_epoch(self) -> None:
+        """A pass is one epoch."""
+
+    def end_epoch(self) -> None:
+        """A pass is one epoch."""
 
 
 def call_model(model: torch.nn.Module, inputs: Any) -> Any:

@@ -2,123 +2,245 @@
 
 Ids are attached to the items inside the dataset, ride through samplers, workers, collation and
 pinning with their batch, and are taken off before the user's loop sees it. Nothing is inferred
-from the sampler: loaders prefetch, and the trainer may be batches ahead.
+from the sampler: loaders prefetch, and the trainer may be batches ahead. Where a framework fetches
+ahead of the model, the rows ride on in the batch under :data:`ROWS`, and whoever taps the model
+takes them off.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, default_collate, default_convert
 
 from auditor.errors import InputError
+from auditor.loop.content import CONTENT_SIZE, item_digest
 from auditor.loop.records import RecordIndex
 
-__all__ = ["Announce", "identified"]
+__all__ = ["ROWS", "Listener", "identified", "identify_in_place", "released"]
 
-Announce = Callable[[torch.Tensor], None]
-"""Called with the rows of a batch, shape ``[batch]`` (int64), just before it is yielded."""
+ROWS = "auditor_rows"
+"""The key under which rows ride in a batch that is a mapping."""
+
+
+class Listener(Protocol):
+    """Who is told about batches and epochs."""
+
+    def announce(self, rows: torch.Tensor, content: torch.Tensor | None = None) -> None:
+        """Take the rows of a batch just before it is yielded.
+
+        ``rows`` has shape ``[batch]`` (int64), −1 for a record that is not registered; ``content``
+        are digests of such records, ``[batch, 16]`` (uint8).
+        """
+
+    def begin_epoch(self) -> None:
+        """Begin a pass over the loader."""
+
+    def end_epoch(self) -> None:
+        """End a pass that was not broken off."""
 
 
 class _Identified:
     """A map-style dataset whose items come with the row that they are."""
 
-    def __init__(self, dataset: Any, index: RecordIndex) -> None:
-        self.dataset = dataset
-        self.index = index
-        self.by_id = index.positions() if index.ids is not None else {}
+    def __init__(self, dataset: Any, index: RecordIndex, *, by_id: bool) -> None:
+        self.dataset, self.index, self.by_id = dataset, index, by_id
+        if by_id:
+            _ = index.positions  # made once here, and not in every worker
         if hasattr(dataset, "__getitems__"):
             self.__getitems__ = self._getitems
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, position: int) -> tuple[int, Any]:
-        item = self.dataset[position]
-        return self.index.position_of(item, int(position), self.by_id), item
+    def __getattr__(self, name: str) -> Any:
+        if name == "dataset" or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
 
-    def _getitems(self, positions: Sequence[int]) -> list[tuple[int, Any]]:
+    def __getitem__(self, position: Any) -> tuple[int, None, Any]:
+        item = self.dataset[position]
+        return self._row(item, position), None, item
+
+    def _getitems(self, positions: Sequence[int]) -> list[tuple[int, None, Any]]:
         items = self.dataset.__getitems__(positions)
-        return [
-            (self.index.position_of(item, int(position), self.by_id), item)
-            for position, item in zip(positions, items, strict=True)
-        ]
+        return [(self._row(i, p), None, i) for p, i in zip(positions, items, strict=True)]
+
+    def _row(self, item: Any, position: Any) -> int:
+        return self.index.row_of(item) if self.by_id and self.index.carried(item) else int(position)
+
+
+class _IdentifiedStream(IterableDataset[Any]):
+    """An iterable-style dataset whose items come with their row, or with a digest of themselves."""
+
+    def __init__(self, dataset: Any, index: RecordIndex) -> None:
+        self.dataset, self.index = dataset, index
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "dataset" or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
+
+    def __iter__(self) -> Iterator[tuple[int, bytes | None, Any]]:
+        for item in self.dataset:
+            if self.index.carried(item):
+                yield self.index.row_of(item), None, item
+            else:
+                yield -1, item_digest(item), item
+
+
+class _SizedStream(_IdentifiedStream):
+    """The same of a dataset that knows its length."""
+
+    def __len__(self) -> int:
+        return len(self.dataset)
 
 
 class _Collate:
-    """The user's collation, with the rows of the batch carried beside its result."""
+    """The user's collation, with the rows of the batch carried beside or in its result."""
 
-    def __init__(self, collate: Callable[[Any], Any], *, batched: bool) -> None:
-        self.collate, self.batched = collate, batched
+    def __init__(self, collate: Callable[[Any], Any], *, batched: bool, ride: bool) -> None:
+        self.collate, self.batched, self.ride = collate, batched, ride
 
-    def __call__(self, items: Any) -> tuple[torch.Tensor, Any]:
-        if not self.batched:
-            row, item = items
-            return torch.tensor([row]), self.collate(item)
-        return torch.tensor([row for row, _ in items]), self.collate([item for _, item in items])
+    def __getattr__(self, name: str) -> Any:
+        if name == "collate" or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.collate, name)
+
+    def __call__(self, items: Any) -> Any:
+        items = items if self.batched else [items]
+        rows = torch.tensor([row for row, _, _ in items])
+        digests = [digest for _, digest, _ in items]
+        content = None if None in digests else _bytes_tensor(digests)
+        given = [item for _, _, item in items]
+        batch = self.collate(given if self.batched else given[0])
+        if not self.ride:
+            return rows, content, batch
+        if not isinstance(batch, MutableMapping):
+            raise InputError(
+                f"the collation gives a {type(batch).__name__}", valid="a mapping of tensors"
+            )
+        batch[ROWS] = rows
+        return batch
+
+
+def _bytes_tensor(digests: Sequence[bytes]) -> torch.Tensor:
+    data = np.frombuffer(b"".join(digests), np.uint8).copy()
+    return torch.from_numpy(data).reshape(-1, CONTENT_SIZE)
 
 
 class _Iterator:
     """The iterator of an audited loader; anything else is asked of the original iterator."""
 
-    def __init__(self, inner: Iterator[Any], announce: Announce) -> None:
-        self._inner, self._announce = inner, announce
+    def __init__(self, inner: Iterator[Any], listener: Listener, *, strip: bool) -> None:
+        self._inner, self._listener, self._strip = inner, listener, strip
+        listener.begin_epoch()
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
-        rows, batch = next(self._inner)
-        self._announce(rows)
+        try:
+            found = next(self._inner)
+        except StopIteration:
+            self._listener.end_epoch()
+            raise
+        if not self._strip:
+            return found
+        rows, content, batch = found
+        self._listener.announce(rows, content)
         return batch
 
     def __len__(self) -> int:
         return len(self._inner)  # type: ignore[arg-type]
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_inner":
+            raise AttributeError(name)
         return getattr(self._inner, name)
 
 
-def identified(loader: DataLoader[Any], index: RecordIndex, announce: Announce) -> DataLoader[Any]:
+def identified(
+    loader: DataLoader[Any], index: RecordIndex, listener: Listener, *, ride: bool = False
+) -> DataLoader[Any]:
     """Return a loader of the same type over the same sampler, generator and workers.
 
-    Raises :class:`InputError` for a loader that is no ``DataLoader``, for an iterable-style
-    dataset, and where dataset and table differ in length.
+    With ``ride`` the rows stay in the batch, which is a mapping, under :data:`ROWS`. Items of an
+    iterable-style dataset are matched by the id that they carry; without one they are records of
+    which nothing is known but a digest of their content.
+
+    Raises :class:`InputError` for a loader that is no ``DataLoader``, and where dataset and table
+    differ in length.
     """
+    return identify_in_place(copy.copy(_checked(loader)), index, listener, ride=ride)
+
+
+def identify_in_place(
+    loader: DataLoader[Any],
+    index: RecordIndex,
+    listener: Listener,
+    *,
+    ride: bool = False,
+    outer: Any = None,
+) -> DataLoader[Any]:
+    """Make the very loader tell who is in its batches; :func:`released` undoes it.
+
+    ``outer`` is a loader of a framework that iterates over this one, and whose passes are the
+    epochs; rows are then taken off there, unless they ``ride``.
+    """
+    _checked(loader)
+    dataset: Any = loader.dataset
+    stream = isinstance(dataset, IterableDataset)
+    if stream:
+        wrapped: Any = (_SizedStream if hasattr(dataset, "__len__") else _IdentifiedStream)(
+            dataset, index
+        )
+    else:
+        by_id = index.ids is not None and _carries_ids(dataset, index)
+        if not by_id and len(dataset) != index.rows:
+            raise InputError(
+                f"the dataset has {len(dataset):,} items and the table of {index.split}= has "
+                f"{index.rows:,} rows; items are matched to rows by position",
+                valid="equal lengths, or items that carry the record id",
+            )
+        wrapped = _Identified(dataset, index, by_id=by_id)
+    batched = loader.batch_sampler is not None if not stream else loader.batch_size is not None
+    given = loader.collate_fn or (default_collate if batched else default_convert)
+    # A DataLoader forbids to set these after its construction, since its samplers were made for
+    # them; the samplers stay valid here, because length and order are unchanged.
+    loader.__dict__["dataset"] = wrapped
+    loader.__dict__["collate_fn"] = _Collate(given, batched=batched, ride=ride)
+    telling: Any = outer if outer is not None else loader
+    base = type(telling)
+
+    def __iter__(self: Any) -> Iterator[Any]:  # noqa: N807 -- becomes the method
+        return _Iterator(base.__iter__(self), listener, strip=not ride)
+
+    telling.__class__ = type(base.__name__, (base,), {"__iter__": __iter__})
+    return loader
+
+
+def released(loader: Any, *, outer: Any = None) -> None:
+    """Undo :func:`identify_in_place`; a loader that is as it was is left alone."""
+    telling = outer if outer is not None else loader
+    if isinstance(loader.__dict__.get("collate_fn"), _Collate):
+        loader.__dict__["dataset"] = loader.dataset.dataset
+        loader.__dict__["collate_fn"] = loader.collate_fn.collate
+        telling.__class__ = type(telling).__mro__[1]
+
+
+def _checked(loader: Any) -> DataLoader[Any]:
     if not isinstance(loader, DataLoader):
         raise InputError(
             f"the loader is a {type(loader).__name__}", valid="a torch.utils.data.DataLoader"
         )
-    dataset: Any = loader.dataset
-    if isinstance(dataset, IterableDataset):
-        raise InputError(
-            "the loader reads an iterable-style dataset, whose items cannot be matched to rows",
-            valid="a map-style dataset",
-        )
-    carries_ids = index.ids is not None and _carries_ids(dataset, index)
-    if not carries_ids and len(dataset) != index.rows:
-        raise InputError(
-            f"the dataset has {len(dataset):,} items and the table of {index.split}= has "
-            f"{index.rows:,} rows; items are matched to rows by position",
-            valid="equal lengths, or items that carry the record id",
-        )
-    audited = copy.copy(loader)
-    batched = loader.batch_sampler is not None
-    given = loader.collate_fn or (default_collate if batched else default_convert)
-    # A DataLoader forbids to set these after its construction, since its samplers were made for
-    # them; the samplers stay valid here, because length and order are unchanged.
-    audited.__dict__["dataset"] = _Identified(dataset, index)
-    audited.__dict__["collate_fn"] = _Collate(given, batched=batched)
-    base = type(loader)
-
-    def __iter__(self: DataLoader[Any]) -> Iterator[Any]:  # noqa: N807 -- becomes the method
-        return _Iterator(base.__iter__(self), announce)
-
-    audited.__class__ = type(base.__name__, (base,), {"__iter__": __iter__})
-    return audited
+    if isinstance(loader.__dict__.get("collate_fn"), _Collate):
+        raise InputError("the loader is audited already", valid="the loader as it was made")
+    return loader
 
 
 def _carries_ids(dataset: Any, index: RecordIndex) -> bool:

@@ -1,111 +1,364 @@
-"""The observer of a training loop: a hook on the loss, fed with the rows of the batch."""
+"""The observer of a training loop: hooks on the loss and the optimizer, fed with the rows."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import hashlib
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from auditor.errors import InputError
-from auditor.loop.accumulator import Accumulator
-from auditor.loop.criterion import record_losses
+from auditor.loop.batches import Batch, read_seen, seen_now
+from auditor.loop.dynamics import Dynamics
 from auditor.loop.governor import Governor
-from auditor.loop.outputs import Predict, read_labels, read_outputs
+from auditor.loop.harvest import Harvested, Harvester
+from auditor.loop.outputs import Reader
+from auditor.loop.readings import COLUMNS
 from auditor.loop.records import RecordIndex
+from auditor.loop.steps import Step, StepLog
+from auditor.loop.sums import TrainingSums
 
 __all__ = ["Observer"]
 
-
-class Steps(Protocol):
-    """What keeps which records each step consumed; see ``auditor.ledger.steps``."""
-
-    def add(self, rows: Any) -> None:
-        """Take the rows of a batch."""
-
-    def step(self) -> None:
-        """End a step."""
+_KEPT_BATCHES = 16
+_TAIL = 2
+_AT = {name: position for position, name in enumerate(COLUMNS)}
 
 
 class Observer:
-    """Sees the outputs and targets of every observed step, and changes nothing.
+    """Sees the outputs and targets of every observed batch, and changes nothing.
 
-    The hook draws no random numbers, keeps no graph, and never waits for the device. What goes
-    wrong inside it is kept in ``fault`` and ends the observation, never the training.
+    The hooks draw no random numbers, keep no graph, and never wait for the device: they keep
+    copies, which are read sixteen batches at a time, copied to the host beside the training and
+    added up there when they have arrived. What goes wrong is kept in ``fault`` and ends the
+    observation, never the training; which records the steps consume is recorded on.
+
+    Parameters
+    ----------
+    index:
+        The registered rows of the training data.
+    device:
+        Where the model is.
+    reader:
+        How outputs are read.
+    budget:
+        The largest share of the loop's time that observing may take.
+    shared:
+        Whether other ranks work on the same epochs: the last two batches of every epoch are then
+        held back until ranks meet, because samplers fill them up with records of others.
     """
+
+    COUNTS: ClassVar[tuple[str, ...]] = (
+        "unmatched", "repeated", "skipped_steps", "differing_labels",
+    )  # fmt: skip
+    """The counts that ranks add up."""
 
     def __init__(
         self,
         index: RecordIndex,
-        criterion: torch.nn.Module,
         *,
         device: torch.device,
-        predict: Predict | None = None,
+        reader: Reader,
         budget: float = 0.01,
+        shared: bool = False,
     ) -> None:
-        self.index = index
-        self.accumulator = Accumulator(index.groups, device)
+        self.index, self.reader, self.shared = index, reader, shared
         self.governor = Governor(budget=budget)
+        self.sums: dict[str, TrainingSums] = {"": TrainingSums(index.groups, index.codes)}
+        self.dynamics = Dynamics(index.rows)
+        self.log = StepLog()
         self.fault: str | None = None
-        self.recorder: Steps | None = None
-        self.unmatched = 0
-        self._cells = torch.from_numpy(self.accumulator.cells_of(index.codes))
-        self._predict = predict
-        self._probabilities = isinstance(criterion, torch.nn.BCELoss)
-        self._rows: torch.Tensor | None = None
-        self._handle = criterion.register_forward_hook(self._after_loss, with_kwargs=True)
+        self.unmatched = self.repeated = self.skipped_steps = 0
+        self.differing_labels = 0
+        self.epoch = self.step = 0
+        self.held: list[Harvested] = []
+        self.seen_rows: dict[int, list[NDArray[np.int64]]] = {}
+        self._harvester = Harvester(device, self.governor)
+        self._handles: list[Any] = []
+        self._criteria: dict[int, str] = {}
+        self._announced: Batch | None = None
+        self._done: set[str] = set()
+        self._pending: deque[Batch] = deque()
 
-    def announce(self, rows: torch.Tensor) -> None:
+    # -- what the loop tells --------------------------------------------------------------------
+
+    def announce(self, rows: torch.Tensor, content: torch.Tensor | None = None) -> None:
         """Take the rows of the batch that the loop is about to work on."""
-        self._rows = rows
+        held = b"" if content is None else content.numpy().tobytes()
+        self._announced = Batch(rows, self.epoch, self.step + 1, content=held)
+        self._done.clear()
+
+    def begin_epoch(self) -> None:
+        """Begin a pass over the loader."""
+        self.epoch += 1
+
+    def end_epoch(self) -> None:
+        """End a pass over the loader."""
+
+    def tap(self, criterion: torch.nn.Module, name: str = "") -> None:
+        """Hook a criterion; the one without a name is that of the predictions."""
+        self._criteria[id(criterion)] = name
+        if name:
+            self.sums[name] = TrainingSums(self.index.groups, self.index.codes)
+        self._handles.append(criterion.register_forward_hook(self._after_loss, with_kwargs=True))
+
+    def watch(self, optimizer: torch.optim.Optimizer) -> None:
+        """Hook an optimizer: its steps are the steps of the training."""
+        self._handles.append(optimizer.register_step_post_hook(self.after_step))
+
+    def keep(self, handle: Any) -> None:
+        """Take a handle that :meth:`detach` removes."""
+        self._handles.append(handle)
+
+    def detach(self) -> None:
+        """Take every hook off."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
 
     def after_step(self, *_: Any) -> None:
         """End a step: what was consumed since the last one belongs to it."""
-        if self.recorder is not None and not self.fault:
-            self.recorder.step()
+        began = self.governor.clock()
+        self.step += 1
+        self.log.end(self.step, random_digest())
+        self.governor.charge(self.governor.clock() - began, always=True)
 
-    def detach(self) -> None:
-        """Take the hook off."""
-        self._handle.remove()
+    def skip_step(self) -> None:
+        """Say that the optimizer was not moved: its gradients were infinite, and nothing learnt."""
+        self.skipped_steps += 1
+        for batch in reversed(self._pending):
+            if batch.step != self.step + 1:
+                break
+            batch.skipped = True
+        self.log.skip(self.step + 1)
 
     def _after_loss(
-        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any
+        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any
     ) -> None:
         # A loss without gradients is the user's own evaluation; inside backward, activation
         # checkpointing runs the forward again.
-        if self.fault or not torch.is_grad_enabled() or _inside_backward():
+        if not torch.is_grad_enabled():
             return
-        observe = self.governor.take()
-        try:
-            if self.recorder is not None and self._rows is not None:
-                self.recorder.add(self._rows.numpy())
-            if observe:
-                with torch.no_grad():
-                    self._observe(module, args, kwargs)
-        except Exception as error:  # noqa: BLE001 -- the audit must never break the training
-            self.fault = f"{type(error).__name__}: {error}"
-        finally:
-            self._rows = None
-            self.governor.done(observed=observe)
+        if torch.compiler.is_compiling():
+            return
+        if _inside_backward():
+            return
+        self.saw(args, kwargs, module, loss=out, name=self._criteria.get(id(module), ""))
 
-    def _observe(
-        self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    def saw(
+        self,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        criterion: torch.nn.Module | None,
+        *,
+        loss: Any = None,
+        name: str = "",
+        classes_last: bool = False,
+        batch: Batch | None = None,
     ) -> None:
-        values = [*args, *kwargs.values()]
-        if len(values) < 2:
-            raise InputError("the criterion was called with one value", valid="outputs, targets")
-        readings = read_outputs(values[0], predict=self._predict, probabilities=self._probabilities)
-        labels = read_labels(values[1])
-        rows = self._rows
-        if rows is None or len(rows) != len(labels):
+        """Take what a loss was computed of, for the batch that was announced or the one given.
+
+        ``args`` are outputs and targets. It never raises.
+        """
+        first = not self._done
+        observe = self.governor.take() if first else self._observing
+        self._observing = observe
+        try:
+            self._take(args, kwargs, criterion, loss, name, classes_last, batch, observe=observe)
+        except Exception as error:  # noqa: BLE001 -- the audit must never break the training
+            self.fault = self.fault or f"{type(error).__name__}: {error}"
+        finally:
+            self.governor.done(observed=observe and first)
+        if len(self._pending) >= _KEPT_BATCHES and first:
+            self._fold(at_least=1)
+
+    _observing = False
+
+    def _take(
+        self,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        criterion: torch.nn.Module | None,
+        loss: Any,
+        name: str,
+        classes_last: bool,
+        given: Batch | None,
+        *,
+        observe: bool,
+    ) -> None:
+        batch = given or self._announced
+        if batch is None:
             # A batch that did not come from the audited loader belongs to nobody we know.
             self.unmatched += 1
             return
-        device = self.accumulator.device
-        cells = self._cells[rows.cpu() if rows.device.type != "cpu" else rows]
-        self.accumulator.update(
-            cells.to(device, non_blocking=True), labels, readings.predictions, readings.scores,
-            record_losses(module, args, kwargs),
-        )  # fmt: skip
+        if name in self._done:
+            self.repeated += 1
+            return
+        batch.step = self.step + 1
+        with torch.no_grad():
+            if not self._done:
+                self._pending.append(batch)
+            self._done.add(name)
+            if not name and isinstance(loss, torch.Tensor):
+                batch.loss = loss.detach().mean() if loss.ndim else loss.detach().clone()
+            if not observe or self.fault:
+                return
+            records = len(batch.rows)
+            if not _fits(args, kwargs, records):
+                self.unmatched += 1
+                return
+            seen = seen_now(name, criterion, args, kwargs, self.reader, records)  # type: ignore[arg-type]
+            seen.classes_last = classes_last
+            batch.seen.append(seen)
+
+    # -- from copies to sums --------------------------------------------------------------------
+
+    def _fold(self, *, at_least: int = 0) -> None:
+        """Read what is kept, but for the last ``at_least`` batches, and start it to the host."""
+        began = self.governor.clock()
+        # The newest batch may still get another loss, or be skipped by a scaler.
+        batches = [self._pending.popleft() for _ in range(len(self._pending) - at_least)]
+        try:
+            self._harvester.send(batches, self._read(batches))
+            for found in self._harvester.arrived():
+                self._add(found)
+        except Exception as error:  # noqa: BLE001 -- as above
+            self.fault = self.fault or f"{type(error).__name__}: {error}"
+        self.governor.charge(self.governor.clock() - began)
+        self.governor.settle()
+
+    def _read(self, batches: list[Batch]) -> list[list[tuple[str, torch.Tensor]]]:
+        """Return the blocks of every batch, by the name of the criterion."""
+        out: list[list[tuple[str, torch.Tensor]]] = [[] for _ in batches]
+        if self.fault:
+            return out
+        flat = [(i, seen) for i, batch in enumerate(batches) for seen in batch.seen]
+        flat.sort(key=lambda pair: pair[1].name)
+        with torch.no_grad(), torch.autocast(self._harvester.device.type, enabled=False):
+            blocks = read_seen([(s, len(batches[i].rows)) for i, s in flat], self.reader)
+        for (i, seen), block in zip(flat, blocks, strict=True):
+            out[i].append((seen.name, block))
+        return out
+
+    def _add(self, found: Harvested) -> None:
+        """Add a harvest that has arrived on the host."""
+        for part in found.batches:
+            if not part.skipped:
+                self.log.consume(Step(part.step, part.rows, part.loss, part.content))
+        if not self.shared:
+            self.take(found)
+            return
+        self.held += found.split()
+        for epoch in {part.epochs for part in self.held}:
+            mine = [part for part in self.held if part.epochs == epoch]
+            for part in mine[:-_TAIL]:
+                self.seen_rows.setdefault(epoch, []).append(part.observed_rows())
+                self.take(part)
+                self.held.remove(part)
+
+    def take(self, found: Harvested) -> None:
+        """Add readings that have arrived on the host to the sums."""
+        for name, (rows, steps, block) in found.columns().items():
+            if not name:
+                block = _without_repeated_means(block, rows, steps)
+                self._compare_labels(rows, block[:, _AT["label"]])
+                self.dynamics.add(rows, steps, block[:, _AT["confidence"]], block[:, _AT["error"]])
+            self.sums[name].add(rows, steps, block)
+
+    def _compare_labels(self, rows: NDArray[np.int64], labels: NDArray[Any]) -> None:
+        """Count the labels of the loop that are not those of the registered table."""
+        if self.index.labels is None or not len(rows):
+            return
+        registered = self.index.labels[np.maximum(rows, 0)]
+        known = (rows >= 0) & (registered >= 0) & (labels >= 0)
+        self.differing_labels += int((registered[known] != labels[known]).sum())
+
+    def drain(self) -> None:
+        """Read, copy and add up everything; waits for the device. Not for use inside a step."""
+        self._fold()
+        for found in self._harvester.wait():
+            self._add(found)
+
+    # -- looks and checkpoints ------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Begin the sums of the next look."""
+        for sums in self.sums.values():
+            sums.reset(first=self.step + 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that was seen; plain numbers and arrays of numpy."""
+        self.drain()
+        return {
+            "sums": {name: sums.state_dict() for name, sums in self.sums.items()},
+            "dynamics": self.dynamics.state_dict(),
+            "log": self.log.state_dict(),
+            "held": [part.state_dict() for part in self.held],
+            "seen_rows": {e: np.concatenate(rows) for e, rows in self.seen_rows.items()},
+            "epoch": self.epoch,
+            "step": self.step,
+            "counts": {name: getattr(self, name) for name in self.COUNTS},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up a state; raises :class:`InputError` where groups or records differ."""
+        for name, sums in state["sums"].items():
+            self.sums[name].load_state_dict(sums)
+        self.dynamics.load_state_dict(state["dynamics"])
+        self.log.load_state_dict(state["log"])
+        self.held = [Harvested.of_state(part) for part in state["held"]]
+        self.seen_rows = {int(e): [np.asarray(r)] for e, r in state["seen_rows"].items()}
+        self.epoch, self.step = int(state["epoch"]), int(state["step"])
+        for name in self.COUNTS:
+            setattr(self, name, int(state["counts"][name]))
+
+    def report(self) -> dict[str, Any]:
+        """Return what the governor reached, and what was not seen."""
+        return {
+            **self.governor.report(),
+            "steps": self.step,
+            "skipped_steps": self.skipped_steps,
+            "unmatched_batches": self.unmatched,
+            "repeated_losses": self.repeated,
+            "differing_labels": self.differing_labels,
+            "fault": self.fault,
+        }
+
+
+def random_digest() -> bytes:
+    """Return a digest (SHA-256) of the random state of torch on the host."""
+    return hashlib.sha256(torch.get_rng_state().numpy().data).digest()
+
+
+def _fits(args: tuple[Any, ...], kwargs: Mapping[str, Any], records: int) -> bool:
+    """Whether the labels may be those of so many records, or of the positions in them."""
+    labels = args[1] if len(args) > 1 else next(
+        (kwargs[n] for n in ("target", "targets", "labels") if n in kwargs), None
+    )  # fmt: skip
+    if not isinstance(labels, torch.Tensor) or not labels.ndim:
+        return True  # the reader says what is wrong
+    return records > 0 and len(labels) % records == 0
+
+
+def _without_repeated_means(
+    block: NDArray[Any], rows: NDArray[np.int64], steps: NDArray[np.int64]
+) -> NDArray[Any]:
+    """Drop losses that are one number repeated for a batch: they are no losses of records."""
+    loss, confidence = block[:, _AT["loss"]], block[:, _AT["confidence"]]
+    if len(rows) < 4:
+        return block
+    starts = np.flatnonzero(np.r_[True, steps[1:] != steps[:-1]])
+    low, high = np.minimum.reduceat(loss, starts), np.maximum.reduceat(loss, starts)
+    apart = np.fmax.reduceat(confidence, starts) - np.fmin.reduceat(confidence, starts)
+    repeated = (low == high) & (apart > 1e-3)
+    if not repeated.any():
+        return block
+    block = block.copy()
+    block[np.repeat(repeated, np.diff(np.r_[starts, len(rows)])), _AT["weight"]] = 0.0
+    return block
 
 
 def _inside_backward() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,16 @@ class RecordIndex:
     codes:
         Group codes, shape ``[rows, attributes]``.
     labels:
-        The target as 0, 1 and 2 (missing), shape ``[rows]``, or ``None`` where there is none.
+        The target as class numbers (−1: missing), shape ``[rows]``, or ``None`` where there are
+        no classes.
     record_id:
         The key under which an item may carry its id.
     ids:
         The ids of the rows, in order, or ``None``.
+    task:
+        ``binary``, ``multiclass`` or ``regression``.
+    classes:
+        The names of the classes, by number; empty where the task has none.
     """
 
     split: str
@@ -41,14 +47,17 @@ class RecordIndex:
     labels: NDArray[np.int64] | None = None
     record_id: str | None = None
     ids: Sequence[str] | None = None
+    task: str = "binary"
+    classes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
         """The number of registered rows."""
         return len(self.codes)
 
+    @cached_property
     def positions(self) -> Mapping[str, int]:
-        """Return the position of every id; raises :class:`InputError` for a repeated id."""
+        """The position of every id; raises :class:`InputError` for a repeated id."""
         ids = self.ids or ()
         found = {identifier: position for position, identifier in enumerate(ids)}
         if len(found) != len(ids):
@@ -59,14 +68,20 @@ class RecordIndex:
             )
         return found
 
-    def position_of(self, item: Any, position: int, by_id: Mapping[str, int]) -> int:
-        """Return the row of an item of a map-style dataset: by the id it carries, or by place."""
-        if by_id and isinstance(item, Mapping) and self.record_id in item:
-            identifier = str(item[self.record_id])
-            if identifier not in by_id:
-                raise InputError(
-                    f"record {identifier!r} is not among the rows of {self.split}=",
-                    valid=nearest(identifier, list(by_id)[:10_000]),
-                )
-            return by_id[identifier]
-        return position
+    def carried(self, item: Any) -> bool:
+        """Whether an item carries the id of a record."""
+        return self.ids is not None and isinstance(item, Mapping) and self.record_id in item
+
+    def row_of(self, item: Mapping[str, Any]) -> int:
+        """Return the row of an item that carries its id; raises :class:`InputError`."""
+        return self.row_of_id(item[str(self.record_id)])
+
+    def row_of_id(self, identifier: Any) -> int:
+        """Return the row of an id; raises :class:`InputError` where there is none."""
+        text = str(getattr(identifier, "item", lambda: identifier)())
+        if text not in self.positions:
+            raise InputError(
+                f"record {text!r} is not among the rows of {self.split}=",
+                valid=nearest(text, list(self.positions)[:10_000]),
+            )
+        return self.positions[text]

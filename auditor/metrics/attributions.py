@@ -1,4 +1,4 @@
-"""Means read off sums: losses of the training loop, and attributions of explanations."""
+"""Means read off the sums of attributions."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from auditor.metrics.metric import Metric, SampleReader, add_metric
 from auditor.metrics.row import Row
 from auditor.metrics.samples import Absent, Mean, Sample
 
-__all__ = ["ATTRIBUTIONS", "LOSSES", "columns_of", "mean_of"]
+__all__ = ["ATTRIBUTIONS", "columns_of", "mean_of"]
 
-LOSSES = "loss-sums"
 ATTRIBUTIONS = "attribution-sums"
 
 
@@ -26,13 +25,6 @@ def _mean(quantity: str | None, limits: tuple[float | None, float | None]) -> Sa
     return read
 
 
-add_metric(
-    Metric(
-        "mean_loss", "Mean loss", low=None, high=None, ideal=None, better="lower",
-        readers={LOSSES: _mean("loss", (None, None))}, formula="mean of the per-record loss",
-        source="the user's criterion, unreduced",
-    )
-)  # fmt: skip
 add_metric(
     Metric(
         "mean_absolute_attribution", "Mean absolute attribution", high=None,

@@ -258,11 +258,13 @@ def _cost(governor: Fields) -> Sequence[Fact]:
         return ()
     cost, budget = governor.number("cost"), governor.number("budget")
     fraction = governor.number("fraction")
-    steps, observed = governor.number("steps"), governor.number("observed_steps")
+    steps, observed = governor.number("batches"), governor.number("observed_batches")
     parts = [
         None if cost is None else f"{percent_text(cost, decimals=2)} of the step time",
         None if budget is None else f"budget {percent_text(budget, decimals=2)}",
-        None if steps is None else f"{count_text(observed)} of {count_text(steps)} steps observed",
+        None
+        if steps is None
+        else f"{count_text(observed)} of {count_text(steps)} batches observed",
         None if fraction is None else f"sampling fraction {percent_text(fraction)}",
     ]
     known = [part for part in parts if part]

@@ -11,7 +11,8 @@ from auditor.checks import NotMeasurable, Subject
 from auditor.checks.bias.training_loss import TrainingLoss
 from auditor.checks.explainability.attributions import AttributionsByGroup
 from auditor.evidence import Stage
-from auditor.metrics.attributions import ATTRIBUTIONS, LOSSES, columns_of
+from auditor.metrics.attributions import ATTRIBUTIONS, columns_of
+from auditor.metrics.training import LOSSES
 from auditor.stats import Attribute, Groups, SliceTable
 
 GROUPS = Groups.declare([Attribute(name="sex", levels=("F", "M"))])

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from auditor import Audit, GateClosed, InputError
-from auditor.metrics.attributions import LOSSES
+from auditor.metrics.training import DYNAMICS, LOSSES, SERIES
 
 from .conftest import World, make_model, make_world
 
@@ -204,7 +204,6 @@ class Stream(IterableDataset[Any]):
     ("loader", "criterion", "message"),
     [
         ([1, 2], torch.nn.BCEWithLogitsLoss(), "the loader is a list"),
-        (DataLoader(Stream()), torch.nn.BCEWithLogitsLoss(), "iterable-style"),
         (None, torch.nn.functional.binary_cross_entropy_with_logits, "audit.criterion"),
     ],
 )
@@ -282,7 +281,7 @@ def test_losses_that_are_not_finite_do_not_spoil_the_sums() -> None:
         )
         for x, y in loader:
             criterion(model(x), y)
-        statistic = audit._training.losses()[LOSSES]  # type: ignore[union-attr]
+        statistic = audit._training.meet()[0][LOSSES]  # type: ignore[union-attr]
         everybody = statistic.values[0]
         assert everybody[statistic.columns.index("records")] == 63
         assert everybody[statistic.columns.index("not_finite")] == 1
@@ -319,7 +318,7 @@ def test_state_goes_through_a_checkpoint(world: World) -> None:
         state = half(first, slice(0, 5))
     with Audit(budget=1e9) as second:
         half(second, slice(5, None), state)
-        losses = second._training.losses()[LOSSES]  # type: ignore[union-attr]
+        losses = second._training.meet()[0][LOSSES]  # type: ignore[union-attr]
         assert losses.values[0][0] == 400
 
 
@@ -376,11 +375,11 @@ def make_world_model() -> torch.nn.Module:
 
 def test_many_groups_are_counted_as_few_are(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a size the joint table is not held, and every family is counted on its own."""
-    from auditor.loop import accumulator
+    from auditor.loop import sums
 
     found: list[Any] = []
-    for limit in (accumulator._MOST_JOINT, 0):
-        monkeypatch.setattr(accumulator, "_MOST_JOINT", limit)
+    for limit in (sums._MOST_JOINT, 0):
+        monkeypatch.setattr(sums, "_MOST_JOINT", limit)
         frame = world.frame.assign(age=np.arange(len(world.frame)) % 5)
         model, criterion = make_world_model(), torch.nn.BCEWithLogitsLoss()
         with Audit(budget=1e9) as audit:
@@ -390,9 +389,8 @@ def test_many_groups_are_counted_as_few_are(world: World, monkeypatch: pytest.Mo
             )
             for x, y in loader:
                 criterion(model(x), y)
-            statistics = audit._training.observer.accumulator.statistics({})  # type: ignore[union-attr]
+            statistics = audit._training.meet()[0]  # type: ignore[union-attr,index]
             found.append({k: s.to_json() for k, s in statistics.items()})
+    assert found[0].keys() == found[1].keys() >= {LOSSES, SERIES, DYNAMICS}
     for kind, document in found[0].items():
-        if kind != LOSSES:
-            assert document == found[1][kind]
-    np.testing.assert_allclose(found[0][LOSSES]["rows"], found[1][LOSSES]["rows"], rtol=1e-12)
+        np.testing.assert_allclose(document["rows"], found[1][kind]["rows"], rtol=1e-12)

@@ -193,7 +193,7 @@ RUN_JSON: Mapping[str, Any] = {
     "code": {"commit": "0123456789abcdef", "dirty": True, "changes": "sha256:ab"},
     "machine": {"cpu": "x86_64", "cores": 8, "memory_bytes": 34359738368, "accelerators": []},
     "governor": {"budget": 0.01, "cost": 0.0042, "fraction": 0.5, "steps": 100,
-                 "observed_steps": 50},
+                 "observed_batches": 50},
     "system": {"name": "Credit scoring", "provider": "A Bank", "purpose": "Decides on loans"},
     "key_note": None,
     "audit": {"target": "y", "prediction": "p", "score": "s", "threshold": 0.5, "positive": "1",

@@ -1,0 +1,138 @@
+"""A model run over the loader of a split: its predictions counted by slice, whatever the task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from auditor.checks import Predicted
+from auditor.engine.datasets import RegisteredData
+from auditor.errors import InputError
+from auditor.loop.evaluation import Evaluated, check_labels, evaluate_model
+from auditor.loop.outputs import Reader
+from auditor.loop.readings import COLUMNS
+from auditor.loop.sums import TrainingSums
+from auditor.loop.world import World
+from auditor.metrics.training import EVALUATED, LOSSES
+from auditor.stats import (
+    CLASSES,
+    CONFUSION,
+    REGRESSION,
+    SCORE_SUMS,
+    SCORES,
+    Statistic,
+    class_counts,
+    confusion_counts,
+    regression_sums,
+    score_counts,
+    score_sums,
+)
+
+__all__ = ["count_evaluated", "score_loader"]
+
+
+def score_loader(
+    model: Any, loader: Any, data: RegisteredData, split: str, reader: Reader
+) -> tuple[dict[str, Statistic], Predicted | None] | None:
+    """Run a model over the loader of a split and count what it gives by slice.
+
+    What it predicted of each record comes beside, in a binary task. In a distributed training
+    every rank scores its own loader and the first one counts; the others get ``None``.
+    """
+    if not isinstance(model, torch.nn.Module):
+        raise InputError(
+            f"the model is a {type(model).__name__}",
+            valid="a torch.nn.Module, or an estimator with predict",
+        )
+    index = data.index(split)
+    evaluated = evaluate_model(model, loader, index, reader)
+    parts = World.current().gather(evaluated)
+    if parts is None:
+        return None
+    for part in parts[1:]:
+        evaluated.merge(part)
+    return count_evaluated(evaluated, data, split, type(model).__name__)
+
+
+def count_evaluated(
+    evaluated: Evaluated, data: RegisteredData, split: str, name: str
+) -> tuple[dict[str, Statistic], Predicted | None]:
+    """Count the readings of a pass over a split by slice; ``name`` is that of the model."""
+    index = data.index(split)
+    check_labels(evaluated, index)
+    rows, block = evaluated.parts()
+    read = {column: block[:, i] for i, column in enumerate(COLUMNS)}
+    context = {
+        "target": data.roles.target or "labels of the loader",
+        "prediction": f"{name} on {split}",
+        "score": f"{name} on {split}",
+    }
+    codes = _codes(data, split, rows)
+    groups = data.groups
+    if (block[:, COLUMNS.index("weight")] > 0).any():
+        return _losses(data, split, rows, block, context), None
+    if index.task == "regression":
+        del context["score"]
+        sums = regression_sums(groups, codes, read["label"], read["prediction"], context=context)
+        return {REGRESSION: sums}, None
+    if index.task == "multiclass":
+        del context["score"]
+        classes = index.classes
+        true, predicted = (_names(read[c], classes) for c in ("label", "prediction"))
+        return {
+            CLASSES: class_counts(groups, codes, true, predicted, classes=classes, context=context)
+        }, None
+    y_true, y_pred = (_with_missing(read[c]) for c in ("label", "prediction"))
+    scores = read["score"]
+    cells = 3 * np.where(np.isnan(y_true), 2, y_true) + np.where(np.isnan(y_pred), 2, y_pred)
+    return {
+        CONFUSION: confusion_counts(groups, codes, y_true, y_pred, context=context),
+        SCORES: score_counts(groups, codes, y_true, scores, context=context),
+        SCORE_SUMS: score_sums(groups, codes, y_true, scores, context=context),
+    }, Predicted(split, rows.astype(np.int64), cells.astype(np.int64))
+
+
+def _losses(
+    data: RegisteredData,
+    split: str,
+    rows: NDArray[np.int64],
+    block: NDArray[np.float64],
+    context: Mapping[str, Any],
+) -> dict[str, Statistic]:
+    """Return the sums of what predicts at several positions of a record."""
+    sums = TrainingSums(data.groups, data.codes(split))
+    sums.add(rows, np.ones(len(rows), np.int64), block)
+    found = sums.statistics({"target": context["target"], "prediction": context["prediction"]})
+    total = found[LOSSES]
+    return {EVALUATED: type(total)(EVALUATED, total.groups, total.columns, total.values,
+                                   total.context)}  # fmt: skip
+
+
+def _codes(data: RegisteredData, split: str, rows: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return the group codes of rows; those that are not registered are of unknown groups."""
+    codes = data.codes(split)
+    found = codes[np.maximum(rows, 0)].copy()
+    found[rows < 0] = [attribute.size - 1 for attribute in data.groups.attributes]
+    return found
+
+
+def _names(numbers: NDArray[np.float64], classes: tuple[str, ...]) -> list[str | None]:
+    """Return the names of class numbers; raises :class:`InputError` for one that has none."""
+    highest = int(np.nanmax(numbers)) if len(numbers) else -1
+    if highest >= len(classes):
+        raise InputError(
+            f"the model predicts class number {highest} and the target has {len(classes)} classes",
+            valid=f"0 to {len(classes) - 1}: {', '.join(classes[:5])}, in the order of their names",
+        )
+    names = [*classes, None]
+    return [names[int(number)] for number in numbers]
+
+
+def _with_missing(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    out = values.astype(np.float64)
+    out[(values != 0) & (values != 1)] = np.nan
+    return out
