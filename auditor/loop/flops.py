@@ -121,8 +121,9 @@ class FlopWindow(TorchDispatchMode):
         if formula is not None:
             flops = int(formula(*args, **kwargs, out_val=out))
             self.flops += flops
-            first = out[0] if isinstance(out, (tuple, list)) else out
-            self.by_type[str(first.dtype).removeprefix("torch.")] += flops
+            outs = out if isinstance(out, (tuple, list)) else (out,)
+            types = [value.dtype for value in outs if isinstance(value, torch.Tensor)]
+            self.by_type[str(types[0]).removeprefix("torch.") if types else "unknown"] += flops
             return
         namespace = getattr(func, "namespace", "")
         name = str(getattr(packet, "__name__", packet))
