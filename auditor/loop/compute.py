@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import weakref
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,10 +20,6 @@ from auditor.stats import ENERGY_COLUMNS, SliceTable, compute_zero
 __all__ = ["ComputeMeter", "multiplied_parameters", "positions_of"]
 
 _DUE = (2, 10, 100, 1_000, 10_000)
-
-
-class _Clock(Protocol):
-    def __call__(self) -> float: ...
 
 
 class ComputeMeter:
@@ -60,7 +56,7 @@ class ComputeMeter:
         *,
         devices: int = 1,
         budget: float = 0.01,
-        clock: _Clock = perf_counter,
+        clock: Callable[[], float] = perf_counter,
     ) -> None:
         if devices < 1:
             raise InputError(f"{devices} devices", where="devices=", valid="a whole number from 1")
@@ -73,7 +69,7 @@ class ComputeMeter:
         self.flops_by_type: Counter[str] = Counter()
         self._model = weakref.ref(model)
         self._clock = clock
-        self._sums: dict[str, float] = {name: 0.0 for name in compute_zero().columns}
+        self._sums: dict[str, float] = dict.fromkeys(compute_zero().columns, 0.0)
         self._compiled_before = compiled_frames()
         self._window: FlopWindow | None = None
         self._handles: list[Any] = []
@@ -157,7 +153,7 @@ class ComputeMeter:
         self._inside = False
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self) -> Generator[None, None, None]:
         """Count nothing inside: evaluations, explanations, whatever is no training."""
         window = self._window
         if window is not None:
@@ -218,8 +214,12 @@ class ComputeMeter:
         """Return the sums so far; without the energy, which its own meter keeps."""
         if self._running:
             self._take_time()
-        return {"sums": dict(self._sums), "due": self._due,
-                "flops_by_type": dict(self.flops_by_type), "unknown": sorted(self.unknown)}  # fmt: skip
+        return {
+            "sums": dict(self._sums),
+            "due": self._due,
+            "flops_by_type": dict(self.flops_by_type),
+            "unknown": sorted(self.unknown),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a checkpoint; raises :class:`InputError` for a state of something else."""

@@ -31,7 +31,7 @@ def _checked(read: Callable[[Row], Sample]) -> Callable[[Row], Sample]:
     return checked
 
 
-def _training_compute(row: Row) -> Sample:
+def _training_compute(row: Row) -> Projected | Absent:
     """Return R · U for R = Σ operations / Σ units over the sampled steps, U the units of all steps.
 
     Units are tokens where every record has them, and otherwise records. The variance of a ratio,
@@ -53,7 +53,7 @@ def _training_compute(row: Row) -> Sample:
     return Absent(f"{_why_uncounted(row)}, and 6·N·D needs tokens")
 
 
-def _sampled(row: Row, unit: str, rate: float) -> Sample:
+def _sampled(row: Row, unit: str, rate: float) -> Projected:
     n, every = row.column("samples"), row.column(unit)
     value, incomplete = rate * every, row.column("samples:incomplete") > 0
     mean = row.column(f"sum:{unit}") / n
@@ -91,7 +91,7 @@ def _why_uncounted(row: Row) -> str:
     return "no step was counted"
 
 
-def _estimate(row: Row) -> Sample:
+def _estimate(row: Row) -> Projected | Absent:
     """Return 6·N·D; N parameters that are multiplied, D positions of the training."""
     if not row.column("tokens") or row.column("records:tokenless"):
         return Absent("6·N·D needs the tokens of every record")
@@ -120,9 +120,7 @@ def _share_of_base(row: Row) -> Sample:
     return counted if isinstance(counted, Absent) else _divided(counted, float(base))
 
 
-def _divided(sample: Sample, by: float) -> Sample:
-    assert isinstance(sample, Projected)
-
+def _divided(sample: Projected, by: float) -> Projected:
     def bounds(confidence: float, factor: float) -> tuple[float, float]:
         low, high = sample.bounds(confidence, factor)
         return low / by, high / by
@@ -136,7 +134,7 @@ def _device_hours(row: Row) -> Sample:
     return Census(row.column("seconds:device") / _HOUR, row.column("devices"), "measured-clock")
 
 
-def _energy(row: Row) -> Sample:
+def _energy(row: Row) -> Projected | Absent:
     value = _joules(row)
     if not row.column("joule:readings"):
         return Absent("the energy was not read")
@@ -151,9 +149,7 @@ def _emissions(row: Row) -> Sample:
         return energy
     if not row.column("gram:high"):
         return Absent("no intensity of the grid was given, and none assumed")
-    sample = _between(
-        row.column("gram"), row.column("gram:low"), row.column("gram:high"), _KG, row
-    )
+    sample = _between(row.column("gram"), row.column("gram:low"), row.column("gram:high"), _KG, row)
     assumed = "world-average-grid" if row.column("gram:assumed") else "stated-grid"
     return Projected(sample.value, sample.n, f"{sample.method}-{assumed}", sample.bounds)
 

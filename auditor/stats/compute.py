@@ -25,7 +25,8 @@ carbon dioxide equivalent, their bounds, and those of them that stand on an assu
 
 COMPUTE_COLUMNS = (
     "steps", "records", "tokens", "records:tokenless", "flops:6nd",
-    "windows:compiled", "windows:failed", "samples", "samples:incomplete", "sum:flops", "squares:flops",
+    "windows:compiled", "windows:failed", "samples", "samples:incomplete",
+    "sum:flops", "squares:flops",
     "sum:records", "squares:records", "products:records",
     "sum:tokens", "squares:tokens", "products:tokens",
     "devices", "seconds:device", *ENERGY_COLUMNS,

@@ -54,9 +54,9 @@ FULL = table(
     {"base_flops": 1e6},
     **sampled([600.0, 1300.0, 1850.0], [10.0, 20.0, 30.0], steps=100),
     devices=2, seconds__device=7200.0,
-    **{"joule__accelerator__measured": 3.6e6, "joule__memory__estimated": 1.8e6,
-       "joule__low": 4e6, "joule__high": 7e6, "joule__readings": 3, "gram": 700.0,
-       "gram__low": 500.0, "gram__high": 900.0, "gram__assumed": 700.0},
+    joule__accelerator__measured=3.6e6, joule__memory__estimated=1.8e6, joule__low=4e6,
+    joule__high=7e6, joule__readings=3, gram=700.0, gram__low=500.0, gram__high=900.0,
+    gram__assumed=700.0,
 )  # fmt: skip
 
 
