@@ -56,6 +56,7 @@ class Batch:
     content: bytes = b""
     seen: list[Seen] = field(default_factory=list[Seen])
     skipped: bool = False
+    tokens: int | None = None
 
 
 def seen_now(

@@ -133,7 +133,12 @@ class BatchRows:
     def __init__(self) -> None:
         self.rows = torch.zeros(0, dtype=torch.int64)
 
-    def announce(self, rows: torch.Tensor, content: torch.Tensor | None = None) -> None:  # noqa: ARG002
+    def announce(
+        self,
+        rows: torch.Tensor,
+        content: torch.Tensor | None = None,  # noqa: ARG002
+        tokens: int | None = None,  # noqa: ARG002
+    ) -> None:
         """Keep them; what is known by its content alone is of unknown groups."""
         self.rows = rows
 

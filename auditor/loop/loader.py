@@ -20,6 +20,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, default_collate, default_convert
 
 from auditor.errors import InputError
+from auditor.loop.compute import positions_of
 from auditor.loop.content import CONTENT_SIZE, item_digest
 from auditor.loop.records import RecordIndex
 
@@ -32,11 +33,17 @@ ROWS = "auditor_rows"
 class Listener(Protocol):
     """Who is told about batches and epochs."""
 
-    def announce(self, rows: torch.Tensor, content: torch.Tensor | None = None) -> None:
+    def announce(
+        self,
+        rows: torch.Tensor,
+        content: torch.Tensor | None = None,
+        tokens: int | None = None,
+    ) -> None:
         """Take the rows of a batch just before it is yielded.
 
         ``rows`` has shape ``[batch]`` (int64), −1 for a record that is not registered; ``content``
-        are digests of such records, ``[batch, 16]`` (uint8).
+        are digests of such records, ``[batch, 16]`` (uint8); ``tokens`` the number of positions
+        where the batch holds token ids.
         """
 
     def begin_epoch(self) -> None:
@@ -185,7 +192,8 @@ class _DrawnIterator:
             self._listener.end_epoch()
             raise
         positions = self._drawn.popleft()
-        self._listener.announce(torch.tensor(positions).reshape(-1))
+        rows = torch.tensor(positions).reshape(-1)
+        self._listener.announce(rows, None, positions_of(batch))
         return batch
 
     def __len__(self) -> int:
@@ -216,7 +224,7 @@ class _Iterator:
         if not self._strip:
             return found
         rows, content, batch = found
-        self._listener.announce(rows, content)
+        self._listener.announce(rows, content, positions_of(batch))
         return batch
 
     def __len__(self) -> int:
