@@ -1,4 +1,4 @@
-"""Tables in files: CSV, JSON lines, Parquet and Arrow, alone, in folders and behind globs."""
+"""Tables in files: CSV, JSON lines, plain text, Parquet, Arrow; alone, in folders, behind globs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from auditor.datasets.lines import read_lines
 from auditor.datasets.memory import VALID, column_names, open_arrow
 from auditor.datasets.table import Table, connect, reason_of, string_sql
 from auditor.errors import InputError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["open_files"]
 
 _SUFFIXES = {
-    ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet",
+    ".csv": "csv", ".tsv": "csv", ".txt": "text", ".parquet": "parquet", ".pq": "parquet",
     ".arrow": "arrow", ".feather": "arrow", ".ipc": "arrow",
     ".jsonl": "jsonl", ".ndjson": "jsonl",
 }  # fmt: skip
@@ -47,6 +48,9 @@ def open_files(source: str, name: str) -> Table:
     kind = kinds.pop()
     if kind == "arrow":
         return open_arrow(_read_arrow(files), name=name, files=files)
+    if kind == "text":
+        lines = read_lines([(path, _suffixes(path)[1]) for path in files])
+        return open_arrow(lines, name=name, files=files)
     listed = [string_sql(_literal(path)) for path in files]
     rows = None
     if kind == "csv":

@@ -19,7 +19,7 @@ __all__ = ["VALID", "column_names", "open_arrow", "open_memory"]
 
 VALID = (
     "a DataFrame, an Arrow table, a mapping of names to arrays or tensors, or a path or glob of "
-    "CSV, JSON lines, Parquet or Arrow files"
+    "CSV, JSON lines, plain text, Parquet or Arrow files"
 )
 
 
