@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auditor.datasets.lines import read_lines
-from auditor.datasets.memory import VALID, column_names, open_arrow
+from auditor.datasets.memory import VALID_FILES, column_names, open_arrow
 from auditor.datasets.table import Table, connect, reason_of, string_sql
 from auditor.errors import InputError
 
@@ -85,13 +85,13 @@ def _expand(source: str) -> list[Path]:
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.is_file() and _suffixes(p)[0] in _SUFFIXES)
         if not files:
-            raise InputError("no table in this folder", where=source, valid=VALID)
+            raise InputError("no table in this folder", where=source, valid=VALID_FILES)
         return files
     if path.is_file():
         return [path]
     files = sorted(Path(p) for p in globbing.glob(str(path), recursive=True) if Path(p).is_file())
     if not files:
-        raise InputError("no such file", where=source, valid=VALID)
+        raise InputError("no such file", where=source, valid=VALID_FILES)
     return files
 
 
@@ -108,7 +108,7 @@ def _kind(path: Path) -> str:
     suffix = _suffixes(path)[0]
     if suffix not in _SUFFIXES:
         what = f"unknown kind of file {suffix!r}" if suffix else "a file without a suffix"
-        raise InputError(what, where=str(path), valid=VALID)
+        raise InputError(what, where=str(path), valid=VALID_FILES)
     return _SUFFIXES[suffix]
 
 
