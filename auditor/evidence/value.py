@@ -91,13 +91,13 @@ def _expected(complaint: Any) -> str | None:
         case "literal_error" | "enum":
             return str(context["expected"])
         case "greater_than_equal":
-            return f"at least {context['ge']}"
+            return f"at least {_bound(context['ge'])}"
         case "greater_than":
-            return f"more than {context['gt']}"
+            return f"more than {_bound(context['gt'])}"
         case "less_than_equal":
-            return f"at most {context['le']}"
+            return f"at most {_bound(context['le'])}"
         case "less_than":
-            return f"less than {context['lt']}"
+            return f"less than {_bound(context['lt'])}"
         case "string_pattern_mismatch":
             return f"a text that fits {context['pattern']}"
         case "string_too_short":
@@ -110,6 +110,10 @@ def _expected(complaint: Any) -> str | None:
             return f"a list of at most {context['max_length']}"
         case _:
             return None
+
+
+def _bound(limit: Any) -> str:
+    return f"{limit:g}" if isinstance(limit, float) else str(limit)
 
 
 def _noun(value: Any) -> str:

@@ -103,9 +103,9 @@ def other_types_in_arrow(folder: Path) -> Path:
 
 
 FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "no such file": (lambda p: p / "gone.csv", r"gone\.csv: no such file; a DataFrame"),
+    "no such file": (lambda p: p / "gone.csv", r"gone\.csv: no such file; a path or glob of CSV"),
     "a glob of nothing": (lambda p: p / "*.csv", r"\*\.csv: no such file"),
-    "an empty folder": (lambda p: p, "no table in this folder; a DataFrame"),
+    "an empty folder": (lambda p: p, "no table in this folder; a path or glob of CSV"),
     "an empty file": (text("t.csv", ""), r"t\.csv: the file is empty; a header and rows"),
     "an empty Parquet file": (binary("t.parquet", b""), "the file is empty"),
     "nothing, compressed": (
