@@ -70,6 +70,11 @@ def verify(
     trusted = None if key is None else VerifyingKey.load(key)
     if is_proof_file(run):
         _verify_proof(run, trusted, head, json=json)
+    if run.is_file():
+        raise InputError(
+            "neither a proof nor a model's signature", where=str(run),
+            valid="the folder of a run, a file of auditor prove, or MODEL.sig",
+        )  # fmt: skip
     _verify_run(run, trusted, head, timestamp, authority, json=json)
 
 
