@@ -11,6 +11,7 @@ from auditor.datasets import open_table
 from auditor.engine.arguments import merged_roles, role_changes
 from auditor.engine.audited_data import AuditedData
 from auditor.engine.audited_run import stage_named
+from auditor.engine.looks import Look, refuse_judged_split
 from auditor.errors import InputError
 from auditor.evidence import Finding, Stage, Verdict
 from auditor.policy import LoadedPolicy
@@ -140,19 +141,29 @@ class Audit(AuditedData):
     ) -> Verdict | None:
         """Look at the training (stage ``training``): validation metrics and training losses.
 
-        Raises :class:`GateClosed` where a rule of the policy says ``stop``.
+        What goes wrong in the audit (a check that breaks, a full disk, outputs that cannot be read)
+        breaks no training: it is logged and recorded, the verdict is ``error``, and no gate opens
+        on this look. The looks that a rule declares share its error; what fewer looks leave
+        unspent stays so, and a look beyond them is recorded and decides nothing.
+
+        Raises :class:`GateClosed` where a rule of the policy says ``stop``; an error never does.
+        Raises :class:`InputError` for wrong usage until a look succeeded, and not after.
         """
         data = self._registered()
-        self._looks += 1
-        self._flush()
-        counted, _ = self._score(model, loader, "validation", predict)
-        if self._training is not None:
-            counted |= self._training.losses()
-        self._recording.measure(
-            data.subject(Stage.TRAINING, counted=counted), look=self._looks,
-            data=data.digests("validation"),
-        )  # fmt: skip
-        return self._judge_look(self._looks)
+        refuse_judged_split(self.policy, data.digests())
+        with Look(self._recording, self._looks + 1) as look:
+            self._flush()
+            counted, _ = self._score(model, loader, "validation", predict)
+            if self._training is not None:
+                counted |= self._training.losses()
+            self._recording.measure(
+                data.subject(Stage.TRAINING, counted=counted), look=look.number,
+                data=data.digests("validation"),
+            )  # fmt: skip
+            self._looks = look.number
+            return self._judge_look(look.number)
+        self._looks = look.number
+        return look.verdict()
 
     # -- evaluation and explanation -------------------------------------------------------------
 
@@ -275,9 +286,6 @@ class Audit(AuditedData):
 
     def _cost(self) -> dict[str, Any] | None:
         return None if self._training is None else self._training.report()
-
-    def _look_counts(self) -> dict[str, int]:
-        return {str(Stage.TRAINING): self._looks}
 
     # -- inside ---------------------------------------------------------------------------------
 

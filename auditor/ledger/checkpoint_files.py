@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from auditor.errors import CheckpointError
+from auditor.errors import CheckpointError, InputError
 from auditor.evidence import Value, canonical_json, sha256
 from auditor.ledger.model_files import Serialization, list_model
 from auditor.ledger.storage import open_regular
@@ -67,7 +67,10 @@ def listed_files(checkpoint: Path) -> dict[str, int]:
     what cannot be read, and where there is no file at all.
     """
     everything = Serialization(ignore_paths=())
-    listing = list_model(checkpoint, everything, ignored=(FOLDER_MANIFEST,))
+    try:
+        listing = list_model(checkpoint, everything, ignored=(FOLDER_MANIFEST,))
+    except InputError as error:
+        raise CheckpointError(error.what, where=error.where, valid=error.valid) from None
     for name, what in listing.odd.items():
         raise CheckpointError(
             f"{'it' if name == '.' else name} {what}", where=str(checkpoint),

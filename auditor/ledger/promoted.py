@@ -217,7 +217,7 @@ def _differences(checkpoint: Path, manifest: CheckpointManifest) -> list[Fault]:
         Fault(where=name, what="the file is missing" if name in bound else "the file was added")
         for name in sorted(bound.keys() ^ there.keys())
     ]
-    same = [name for name in sorted(bound.keys() & there.keys())]
+    same = sorted(bound.keys() & there.keys())
     faults += [
         Fault(where=name, what="the file was changed: it has another size")
         for name in same if there[name] != bound[name].bytes
