@@ -66,11 +66,14 @@ class Staging:
 
         A file takes the place of another file at once. A folder cannot: the one that is there is
         put aside first, and removed by :meth:`drop`, or put back by the next call for this
-        checkpoint where the process ends in between.
+        checkpoint where the process ends in between. One that no manifest vouches for may be
+        anything: it is moved to quarantine, and never removed.
         """
-        folders = self.path.is_dir() or self.target.is_dir()
-        if folders and os.path.lexists(self.target):
-            os.rename(self.target, self._folder / _REPLACED)
+        if os.path.lexists(self.target) and (self.path.is_dir() or self.target.is_dir()):
+            if manifest_path(self.target).exists():
+                os.rename(self.target, self._folder / _REPLACED)
+            else:
+                quarantine(self.target, self.target, "It was where a checkpoint was to be put.\n")
         try:
             os.replace(self.path, self.target)
         except OSError:

@@ -96,7 +96,7 @@ def evaluate(
             if rule.stage == place and not beyond_plan(rule, taken.get(place, 1))
         ]  # fmt: skip
         if concerned:
-            severest = next(word for word in reversed(_SEVERITY) if word in concerned)
+            severest: OnFail = next(word for word in reversed(_SEVERITY) if word in concerned)
             judged.append(look_fault(place, reason, on_fail=severest))
     return Verdict(
         status=worst(rule.status for rule in judged),
