@@ -332,5 +332,7 @@ def _note(case: _Case, target: Path, reasons: tuple[str, ...]) -> str:
 
 
 def _text(error: Exception) -> str:
+    if isinstance(error, CheckpointError):
+        return one_line(error.what)  # the place is known, and was a staging place
     said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
     return one_line(said)

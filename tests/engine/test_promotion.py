@@ -554,3 +554,28 @@ def test_a_replaced_folder_that_nobody_vouches_for_is_no_loss_of_data(
     assert load_checkpoint(target).signer
     kept = [path for path in (tmp_path / "out").rglob("thesis.tex")]
     assert [path.read_text() for path in kept] == ["years of work"]
+
+
+def test_the_command_line_verifies_a_checkpoint(
+    audit: Callable[..., Audit], tmp_path: Path, key: Path
+) -> None:
+    from typer.testing import CliRunner
+
+    from auditor.cli import app
+
+    def verify(*words: object) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["verify", *map(str, words)])
+        return done.exit_code, done.output
+
+    made, target = audit(), tmp_path / "checkpoint"
+    made.checkpoint(target, save_folder)
+    code, said = verify(target, "--key", f"{key}.pub")
+    assert (code, "20 files as they were promoted by run run-0" in said) == (0, True)
+    assert verify(target)[0] == 3
+    code, said = verify(target, "--json")
+    assert json.loads(said[said.index("{") : said.rindex("}") + 1])["manifest"]["status"] == "pass"
+    (target / "optimizer.pt").write_bytes(b"other")
+    code, said = verify(target, "--key", f"{key}.pub")
+    assert (code, "optimizer.pt: the file was changed" in said) == (1, True)
+    bad = audit(right=False).checkpoint(target, save_folder)
+    assert verify(bad.path)[0] == 1
