@@ -1,4 +1,4 @@
-"""A checkpoint is used only where its gate was open, and no process that dies in between opens it."""
+"""A checkpoint is used only where its gate was open; whoever dies in between opens none."""
 
 from __future__ import annotations
 
@@ -552,7 +552,7 @@ def test_a_replaced_folder_that_nobody_vouches_for_is_no_loss_of_data(
     (target / "thesis.tex").write_text("years of work")
     assert audit().checkpoint(target, save_folder).promoted
     assert load_checkpoint(target).signer
-    kept = [path for path in (tmp_path / "out").rglob("thesis.tex")]
+    kept = list((tmp_path / "out").rglob("thesis.tex"))
     assert [path.read_text() for path in kept] == ["years of work"]
 
 
