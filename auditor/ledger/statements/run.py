@@ -150,7 +150,10 @@ def recorded_manifests(
         if entry.type == "data" and isinstance(entry.body.get("tables"), dict):
             tables |= entry.body["tables"]
         elif entry.type in ("attach", "checkpoint", "base-model"):
-            last[entry.type] = entry.body
+            if entry.body.get("decision", "promoted") == "promoted":
+                last[entry.type] = entry.body
+            elif last.get("checkpoint", {}).get("digest") == entry.body.get("digest"):
+                del last["checkpoint"]  # it went through no gate after all
     return tables, last
 
 
