@@ -10,7 +10,9 @@ from auditor.engine.datasets import RegisteredData
 from auditor.engine.recording import Recording
 from auditor.ledger.commitments import RECORDS, RecordCommitments, commit_records
 from auditor.ledger.record_key import RecordKey, record_key_file
-from auditor.ledger.steps import STEPS, StepRecorder
+from auditor.ledger.step_segment import STEPS
+from auditor.ledger.steps import StepRecorder
+from auditor.ledger.trace import chain_start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,16 +73,17 @@ class CommittedRecords:
     def recorder(self, *, first: int = 1) -> StepRecorder | None:
         """Return what keeps the records of each training step; ``None`` without training data."""
         if "train" in self.splits:
-            self._recorder = StepRecorder(self.splits["train"], first=first)
+            chain = chain_start(self._recording.register().digest)
+            self._recorder = StepRecorder(self.splits["train"], first=first, chain=chain)
         return self._recorder
 
     def flush(self) -> None:
         """Write the steps since the last time into the run."""
         found = None if self._recorder is None else self._recorder.flush()
         if found is not None:
-            body, name, data = found
-            self._recording.folder.write(name, data)
-            self._recording.note(STEPS, body)
+            for name, data in found.files.items():
+                self._recording.folder.write(name, data)
+            self._recording.note(STEPS, found.body)
 
     def discard(self) -> None:
         """Take a key that was made for this run away again."""

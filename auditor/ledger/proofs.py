@@ -224,7 +224,7 @@ def _prove_steps(
 ) -> Iterator[StepProof]:
     import numpy as np  # whoever verifies a proof needs none of it
 
-    from auditor.ledger.steps import CHUNK, StepSegment, chunks_of
+    from auditor.ledger.step_segment import CHUNK, StepSegment, chunks_of
 
     leaves = np.frombuffer(tree.buffer, np.uint8).reshape(len(tree), -1)
     for entry in entries:

@@ -24,7 +24,7 @@ from auditor.ledger.layout import REGISTER, origin_of
 from auditor.ledger.proofs import LARGEST_PROOF, PROOF_SCHEMA, Proof, StepProof, read_proof
 from auditor.ledger.record_key import BUCKETS, RECORD_METHOD, bucket_leaf, bucket_of, commitment
 from auditor.ledger.sorted_tree import WIDTH, neighbours_of_absent
-from auditor.ledger.steps import CHUNK, STEPS_METHOD, step_leaf
+from auditor.ledger.step_segment import CHUNK, STEPS_METHOD, step_leaf
 from auditor.ledger.tree import root_from_path
 
 __all__ = ["ProofVerification", "check_proof", "is_proof_file", "verify_proof"]

@@ -94,9 +94,9 @@ def proving(records: int) -> Row:
                 recorder.add(rows)
                 recorder.step()
             flushed: Any = recorder.flush()
-            body, name, data = flushed
-            run.write(name, data)
-            writer.append("steps", body)
+            for name, data in flushed.files.items():
+                run.write(name, data)
+            writer.append("steps", flushed.body)
             run.seal(writer, None)
         proof = format_proof(make_proof(run.path, "17", key=key))
         file = Path(folder) / "proof.json"
