@@ -53,6 +53,11 @@ class Audit(AuditedData):
         Where the secret key of the record ids is kept, by which ``auditor prove`` says whether a
         record was trained on; ``<run>.record-key`` beside the run by default. It is made where
         ``audit.data`` is given a ``record_id``.
+    resume:
+        Whether a run that was interrupted is taken up: the script begins again, and says the same
+        policy, seed, checks and data; :meth:`load_state_dict` goes on from a checkpoint. Without
+        that call the training is recorded again from its first step. Where there is no run yet,
+        one is begun.
     system:
         What only people know of the system: name, provider, purpose and so on, for the report.
 
@@ -78,10 +83,12 @@ class Audit(AuditedData):
         system: Mapping[str, Any] | None = None,
         key_note: str | None = None,
         record_key: str | Path | None = None,
+        resume: bool = False,
     ) -> None:
         super().__init__(
-            policy, run, seed=seed, key=key, checks=checks, system=system, key_note=key_note
-        )
+            policy, run, seed=seed, key=key, checks=checks, system=system, key_note=key_note,
+            resume=resume,
+        )  # fmt: skip
         self._budget = budget
         self._record_key = record_key
         self._training: Training | None = None
@@ -114,8 +121,9 @@ class Audit(AuditedData):
         training = Training(
             self._registered(), model, loader, criterion, predict=predict, budget=self._budget
         )
-        if self._records is not None:
-            training.record_steps(optimizer, self._records.recorder())
+        records = self._commit_for_loop()
+        if records is not None:
+            training.record_steps(optimizer, records.recorder())
         self._recording.note("attach", training.describe(model, optimizer, criterion))
         self._training = training
         return model, optimizer, training.loader
@@ -262,12 +270,14 @@ class Audit(AuditedData):
         """Return what a checkpoint keeps of the audit: looks taken and steps observed."""
         return {
             "looks": self._looks,
+            **self._record_state(),
             "training": None if self._training is None else self._training.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up the state of a checkpoint, after :meth:`attach`."""
         self._looks = int(state["looks"])
+        self._load_record_state(state)
         if state.get("training") is not None:
             if self._training is None:
                 raise InputError("no loop is attached", valid="audit.attach() before this call")

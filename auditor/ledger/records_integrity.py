@@ -23,7 +23,7 @@ from auditor.ledger.encoding import is_digest
 from auditor.ledger.integrity import Fault
 from auditor.ledger.layout import EVIDENCE, LEDGER
 from auditor.ledger.listing import digest_file
-from auditor.ledger.record_key import RECORD_METHOD
+from auditor.ledger.record_key import RECORD_METHOD, key_root
 from auditor.ledger.resumed import RESUMED, resumed_body
 from auditor.ledger.sorted_tree import WIDTH, SortedTree
 from auditor.ledger.step_segment import STEPS, STEPS_METHOD, UNKNOWN, StepSegment, steps_file
@@ -102,7 +102,7 @@ def _check_commitments(
     run: Path, entry: Entry, ledger: Ledger, trees: dict[str, SortedTree]
 ) -> None:
     body, split = entry.body, str(entry.body.get("split"))
-    if not is_digest(ledger.entries[0].body.get("records_key_root")):
+    if key_root(ledger.entries[0].body, body) is None:
         raise InputError("records, but entry 0 commits to no key for them")
     if split in trees:
         raise InputError(f"the records of {split!r} were committed to before")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from auditor.ledger.step_segment import STEPS_METHOD, UNKNOWN, StepSegment, step
 from auditor.ledger.trace import CHAIN_METHOD, make_trace, trace_file
 from auditor.ledger.tree import fold_hashes
 
-__all__ = ["FlushedSteps", "StepRecorder"]
+__all__ = ["FlushedSteps", "StepRecorder", "last_step"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +157,11 @@ class StepRecorder:
         if self._chain is not None:
             self._checkpoints.append((len(self._sizes), digest))
 
-    def flush(self) -> FlushedSteps | None:
+    def flush(self, write: Callable[[FlushedSteps], object] | None = None) -> FlushedSteps | None:
         """Return what is to be written of the steps since the last time; begin a new segment.
 
         ``None`` where no step ended and no checkpoint was bound. Records of a step that has not
-        ended stay for the next segment.
+        ended stay for the next segment. What ``write`` raises is raised, and everything stays.
         """
         if not self._sizes and not self._checkpoints:
             return None
@@ -170,8 +170,7 @@ class StepRecorder:
         ended = int(offsets[-1])
         segment = StepSegment(self._next, offsets, consumed[:ended])
         hashes = segment.hashes(self._records.leaves)
-        self._taken[segment.first] += 1
-        again = self._taken[segment.first]
+        again = self._taken[segment.first] + 1
         data = segment.data()
         name = steps_file(self._records.split, segment.first, again=again)
         body = {
@@ -187,9 +186,9 @@ class StepRecorder:
             "digest": sha256(data),
         }
         files = {name: data}
-        if self._chain is not None:
-            before = self._chain
-            trace, self._chain = make_trace(
+        before = after = self._chain
+        if before is not None:
+            trace, after = make_trace(
                 segment.first, before, hashes, losses=self._losses, random=self._random,
                 content=self._content, checkpoints=self._checkpoints,
             )  # fmt: skip
@@ -200,12 +199,17 @@ class StepRecorder:
                 "trace_digest": sha256(files[traced]),
                 "checkpoints": len(trace.checkpoints),
                 "chain_before": f"sha256:{before.hex()}",
-                "chain": f"sha256:{self._chain.hex()}",
+                "chain": f"sha256:{after.hex()}",
                 "chain_method": CHAIN_METHOD,
             }
+        flushed = FlushedSteps(body, files)
+        if write is not None:
+            write(flushed)
+        self._taken[segment.first] = again
+        self._chain = after
         self._next += len(segment)
         self._keep(consumed[ended:])
-        return FlushedSteps(body, files)
+        return flushed
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was recorded and not flushed, the number of the next step, and the chain.
@@ -265,6 +269,11 @@ class StepRecorder:
                 f"row {int(rows.max()):,} is beyond the table of {self._records.split}=",
                 valid=f"rows below {len(places):,}",
             )
+
+
+def last_step(state: Mapping[str, Any]) -> int:
+    """Return the number of the last step in a state of :meth:`StepRecorder.state_dict`."""
+    return int(state["first"]) + len(state["sizes"]) - 1
 
 
 def _text(data: bytes) -> str:

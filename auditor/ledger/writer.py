@@ -17,11 +17,12 @@ from typing import Any, Literal, Self
 
 from auditor.errors import InputError, RunError
 from auditor.evidence import canonical_json, sha256
-from auditor.ledger.chain import GENESIS, LONGEST_LINE, Entry, format_time
+from auditor.ledger.chain import GENESIS, LONGEST_LINE, Entry, format_time, parse_time
 from auditor.ledger.encoding import read_json
 from auditor.ledger.layout import LEDGER, SEAL
-from auditor.ledger.locks import holder_of, lock, unlock
+from auditor.ledger.locks import holder_of, lock, lock_within, unlock
 from auditor.ledger.storage import sync_folder, write_all
+from auditor.ledger.stored import read_ledger
 from auditor.ledger.tree import GrowingTree
 
 __all__ = ["Clock", "Draft", "Durability", "LedgerWriter", "utc_now"]
@@ -60,6 +61,73 @@ class Draft:
     line: bytes
     tail: _Tail
 
+    def _set_up(self, run: Path, *, clock: Clock, durable: Durability) -> None:
+        self.path = run / LEDGER
+        self.durable: Durability = durable
+        self._unsynced = False
+        self._clock = clock
+        self._turn = threading.RLock()
+        self._busy = False
+        self._tail = _Tail()
+        self._pending: _Tail | None = None
+        self._process = os.getpid()
+        self._fd = -1
+
+    @classmethod
+    def reopen(
+        cls,
+        run: str | Path,
+        *,
+        clock: Clock = utc_now,
+        durable: Durability = "entry",
+        patience: float = 10.0,
+    ) -> Self:
+        """Go on with the ledger of an interrupted run, behind its last whole entry.
+
+        A torn last line is cut off. ``patience`` is how many seconds to wait for another process
+        to let go of it. Raises :class:`RunError` where there is no ledger, where it is damaged,
+        and where somebody goes on writing it.
+        """
+        writer = cls.__new__(cls)
+        writer._set_up(Path(run), clock=clock, durable=durable)
+        try:
+            writer._fd = os.open(writer.path, os.O_RDWR | os.O_APPEND)
+        except OSError as error:
+            raise RunError(
+                f"the ledger cannot be opened: {error.strerror}", where=str(writer.path)
+            ) from None
+        if holder_of(writer.path) == "this process" or not lock_within(writer._fd, patience):
+            os.close(writer._fd)
+            raise RunError(
+                "the run is being written", where=str(writer.path), valid="wait for it to end"
+            )
+        try:
+            writer._take_up()
+        except BaseException:
+            writer.close()
+            raise
+        return writer
+
+    def _take_up(self) -> None:
+        """Continue behind the last whole entry of the file; raises :class:`RunError`."""
+        ledger, faults = read_ledger(self.path, where=str(self.path))
+        if ledger.lines:
+            for fault in faults:
+                raise fault
+        self._tail = _Tail(length=sum(len(line) + 1 for line in ledger.lines))
+        if ledger.lines and ledger.tree is not None:
+            last = ledger.entries[-1]
+            self._tail = _Tail(
+                tree=ledger.tree,
+                first=ledger.entries[0],
+                last=last,
+                prev=sha256(ledger.lines[-1]),
+                moment=parse_time(last.time) or _LONG_AGO,
+                length=self._tail.length,
+            )
+        os.ftruncate(self._fd, self._tail.length)
+        self._unsynced = True
+
     @property
     def size(self) -> int:
         """The number of entries with this one."""
@@ -73,8 +141,9 @@ class Draft:
 class LedgerWriter:
     """Creates ``RUN/ledger.jsonl`` and appends to it, as the only one who may.
 
-    The file is new: a ledger that is there is never continued or overwritten. It is locked until
-    :meth:`close` (or the end of the process). After an entry of type ``seal`` nothing is appended.
+    The file is new, and a ledger that is there is neither continued nor overwritten, unless
+    ``go_on`` says so. It is locked until :meth:`close` (or the end of the process). After an entry
+    of type ``seal`` nothing is appended.
 
     Parameters
     ----------
@@ -88,16 +157,26 @@ class LedgerWriter:
         was handed to the system, so that the end of this process takes nothing; the disk has it
         after :meth:`sync`, after the seal and after :meth:`close`. A power cut takes at most the
         entries since then: the ledger ends earlier, or in a torn line that readers set aside.
+    go_on:
+        Continue the ledger of an interrupted run behind its last whole entry; a torn last line is
+        cut off. ``patience`` is how many seconds to wait for another process to let go of it.
 
     Raises
     ------
     RunError
         Where the folder has a ledger already (the message says whether somebody is writing it), or
-        where the file cannot be created.
+        where the file cannot be created. With ``go_on``, where there is none, where it is damaged,
+        and where somebody goes on writing it.
     """
 
     def __init__(
-        self, run: str | Path, *, clock: Clock = utc_now, durable: Durability = "entry"
+        self,
+        run: str | Path,
+        *,
+        clock: Clock = utc_now,
+        durable: Durability = "entry",
+        go_on: bool = False,
+        patience: float = 10.0,
     ) -> None:
         if durable not in ("entry", "sync"):
             raise InputError(f"durable={durable!r} is no durability", valid="entry or sync")
@@ -110,6 +189,111 @@ class LedgerWriter:
         self._tail = _Tail()
         self._pending: _Tail | None = None
         self._process = os.getpid()
+        if go_on:
+            self._fd = self._reopen(patience)
+            try:
+                self._take_up()
+            except BaseException:
+                self.close()
+                raise
+        else:
+            self._fd = self._create()
+            lock(self._fd)
+            sync_folder(self.path.parent)
+
+    def _create(self) -> int:
+        try:
+            return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
+        except FileExistsError:
+            holder = holder_of(self.path)
+            what = "there is a ledger already"
+            if holder != "nobody":
+                what = f"the run is being written by {holder}"
+            raise RunError(what, where=str(self.path), valid="a new folder") from None
+        except OSError as error:
+            raise RunError(
+                f"the ledger cannot be created: {error.strerror}", where=str(self.path)
+            ) from None
+
+    def _reopen(self, patience: float) -> int:
+        """Open the ledger that is there, and lock it; raises :class:`RunError`."""
+        where = str(self.path)
+        try:
+            fd = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+        except OSError as error:
+            raise RunError(f"the ledger cannot be opened: {error.strerror}", where=where) from None
+        if holder_of(self.path) == "this process" or not lock_within(fd, patience):
+            os.close(fd)
+            raise RunError("the run is being written", where=where, valid="wait for it to end")
+        return fd
+
+    def _take_up(self) -> None:
+        """Continue behind the last whole entry of the file; raises :class:`RunError`."""
+        ledger, faults = read_ledger(self.path, where=str(self.path))
+        if ledger.lines:
+            for fault in faults:
+                raise fault
+        self._tail = _Tail(length=sum(len(line) + 1 for line in ledger.lines))
+        if ledger.lines and ledger.tree is not None:
+            last = ledger.entries[-1]
+            self._tail = _Tail(
+                tree=ledger.tree,
+                first=ledger.entries[0],
+                last=last,
+                prev=sha256(ledger.lines[-1]),
+                moment=parse_time(last.time) or _LONG_AGO,
+                length=self._tail.length,
+            )
+        os.ftruncate(self._fd, self._tail.length)
+        self._unsynced = True
+
+    @property
+    def size(self) -> int:
+        """The number of entries with this one."""
+        return self.tail.tree.size
+
+    def root(self) -> bytes:
+        """Return the tree head with this entry: 32 bytes."""
+        return self.tail.tree.root()
+
+
+class LedgerWriter:
+    """Creates ``RUN/ledger.jsonl`` and appends to it, as the only one who may.
+
+    The file is new, and a ledger that is there is neither continued nor overwritten, unless
+    ``go_on`` says so. It is locked until :meth:`close` (or the end of the process). After an entry
+    of type ``seal`` nothing is appended.
+
+    Parameters
+    ----------
+    run:
+        The run folder, which exists.
+    clock:
+        Gives the present moment with a time zone. Entries are never dated before the one they
+        follow: where the clock was set back, the earlier entry's time is repeated.
+    durable:
+        ``"entry"``: an entry that was returned is on the disk, and nothing takes it. ``"sync"``: it
+        was handed to the system, so that the end of this process takes nothing; the disk has it
+        after :meth:`sync`, after the seal and after :meth:`close`. A power cut takes at most the
+        entries since then: the ledger ends earlier, or in a torn line that readers set aside.
+    go_on:
+        Continue the ledger of an interrupted run behind its last whole entry; a torn last line is
+        cut off. ``patience`` is how many seconds to wait for another process to let go of it.
+
+    Raises
+    ------
+    RunError
+        Where the folder has a ledger already (the message says whether somebody is writing it), or
+        where the file cannot be created. With ``go_on``, where there is none, where it is damaged,
+        and where somebody goes on writing it.
+    """
+
+    def __init__(
+        self, run: str | Path, *, clock: Clock = utc_now, durable: Durability = "entry"
+    ) -> None:
+        if durable not in ("entry", "sync"):
+            raise InputError(f"durable={durable!r} is no durability", valid="entry or sync")
+        self._set_up(Path(run), clock=clock, durable=durable)
         try:
             self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
         except FileExistsError:

@@ -10,6 +10,7 @@ from auditor.checks import Evidence, check_from_spec
 from auditor.errors import AuditorError, InputError, RunError
 from auditor.evidence import Finding, Stage, Verdict, sha256
 from auditor.ledger import RunRecord
+from auditor.ledger.resumed import counting
 from auditor.policy import LoadedPolicy, evaluate, parse_policy
 from auditor.stats import Statistic, read_statistic
 from auditor.verify.measurements import last_measurements, measurements
@@ -113,7 +114,7 @@ def registered_policy(record: RunRecord) -> LoadedPolicy | None:
 def looks_of(record: RunRecord) -> dict[str, int]:
     """Return the number of looks taken at each stage, before the last gate."""
     looks: dict[str, int] = {}
-    for entry in record.ledger.of_type("measurement"):
+    for entry in counting(record.ledger, "measurement"):
         look = entry.body.get("look")
         if isinstance(look, int):
             stage = str(entry.body.get("stage"))

@@ -19,6 +19,7 @@ from auditor.ledger import (
 )
 from auditor.ledger.layout import SALTS
 from auditor.ledger.records_integrity import check_records
+from auditor.ledger.resumed import counting
 from auditor.ledger.statements import check_statements
 from auditor.ledger.timestamp import ENTRY_0_STAMP, Timestamp
 from auditor.verify.compare import first_difference
@@ -188,7 +189,7 @@ def _recompute(record: RunRecord) -> tuple[int, int, str | None, tuple[Fault, ..
             faults.append(Fault(where=FINDINGS, what=difference))
     policy = registered_policy(record)
     verdict = record.verdict
-    gates = record.ledger.of_type("gate")
+    gates = counting(record.ledger, "gate")
     if (verdict is None) != (not gates):
         faults.append(Fault(where=VERDICT, what="verdict and gate entries do not agree"))
     if verdict is None or policy is None or not gates:
