@@ -24,7 +24,7 @@ RESUMED = "resumed"
 """The type of the entry by which a run goes on from a state."""
 
 REPEATED = frozenset({"steps", "measurement", "look", "gate"})
-"""The types of entries that a training which is resumed makes again."""
+"""The types of entries that a training which is resumed makes again; not measurements of data."""
 
 
 class Spans:
@@ -68,4 +68,9 @@ def counting(ledger: Ledger, *types: str) -> tuple[Entry, ...]:
     if not resumptions:
         return entries
     spans = spans_of(resumptions, len(ledger.lines))
-    return tuple(e for e in entries if e.type not in REPEATED or e.seq in spans)
+    return tuple(e for e in entries if e.seq in spans or not _is_repeated(e))
+
+
+def _is_repeated(entry: Entry) -> bool:
+    of_data = entry.type == "measurement" and entry.body.get("stage") == "data"
+    return entry.type in REPEATED and not of_data
