@@ -162,10 +162,12 @@ def make_proof(run: str | Path, record: str, *, key: RecordKey, split: str = "tr
     key is not that of the run, and :class:`RunError` for a run that is damaged or not finished.
     """
     known = RunRecord.load(run, sealed=True)
-    body = _records_entry(known, split).body
+    records = _records_entry(known, split)
+    body = records.body
     if key.root != key_root(_first(known).body, body):
+        by = 0 if "records_key_root" in _first(known).body else records.seq
         raise InputError(
-            "this is not the record key to which the run commits",
+            f"this is not the record key to which entry {by} of the run commits",
             where=str(run), valid=f"the key of {known.name}",
         )  # fmt: skip
     commitment, bucket = key.commitment(split, record), bucket_of(record)

@@ -278,7 +278,8 @@ def _check_record(proof: Proof, entries: Sequence[Entry], faults: list[Fault]) -
     root = _root(bucket_leaf(secret), index=bucket, size=BUCKETS, path=proof.key.path)
     committed = key_root(first, records)
     if len(secret) != WIDTH or root is None or _digest(root) != committed:
-        what = "this is not the key of the record's bucket to which the run commits"
+        by = 0 if "records_key_root" in first else entries[1].seq
+        what = f"this is not the key of the record's bucket to which entry {by} commits"
         faults.append(Fault(where="key", what=what))
         return
     count = _number(records.get("count"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from auditor.ledger import (
     VERDICT,
     Fault,
     Integrity,
+    Ledger,
     RunRecord,
     VerifyingKey,
     examine_run,
@@ -36,6 +38,8 @@ from auditor.verify.shown import check_shown
 from auditor.verify.timestamps import check_timestamp
 
 __all__ = ["Verification", "verify_run"]
+
+_STEP_FILES = (f"{EVIDENCE}/steps-", f"{EVIDENCE}/trace-")
 
 
 class Verification(Value):
@@ -136,7 +140,8 @@ def verify_run(
     folder = Path(path).expanduser()
     name = folder.resolve().name
     if integrity.faults and not integrity.interrupted:
-        return Verification(run=name, integrity=integrity, faults=integrity.faults)
+        faults = [*integrity.faults, *_steps_off(integrity, folder, ledger)]
+        return Verification(run=name, integrity=integrity, faults=tuple(faults))
     try:
         record = RunRecord.of(folder, ledger)
         if integrity.interrupted:
@@ -175,6 +180,16 @@ def verify_run(
         run=name, integrity=integrity, findings=findings, rules=rules, status=status,
         timestamp=stamp, stamped=of, carries_timestamp=carried, faults=tuple(faults),
     )  # fmt: skip
+
+
+def _steps_off(integrity: Integrity, folder: Path, ledger: Ledger) -> list[Fault]:
+    """Tell of changed files of steps which step is off, as far as they can be read."""
+    changed = {f.where for f in integrity.faults if f.where.startswith(_STEP_FILES)}
+    if not changed:
+        return []
+    with contextlib.suppress(AuditorError, IndexError):
+        return [fault for fault in check_records(folder, ledger) if fault.where in changed]
+    return []
 
 
 def _recompute(record: RunRecord) -> tuple[int, int, str | None, tuple[Fault, ...]]:

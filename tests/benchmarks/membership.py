@@ -41,7 +41,7 @@ def committing(records: int) -> Row:
 
 
 def recording(steps: int, *, batch: int = 256) -> Row:
-    """What recording adds to a step: taking the batch, ending it, and its share of a flush."""
+    """What recording adds to a step: its records, loss and random state, and its share of a flush."""
     import torch
 
     records = steps * batch
@@ -61,10 +61,9 @@ def recording(steps: int, *, batch: int = 256) -> Row:
             optimizer.zero_grad()
 
     def recorded() -> None:
-        recorder = StepRecorder(committed)
+        recorder = StepRecorder(committed, chain=SECRET)
         for rows in order:
-            recorder.add(rows)
-            recorder.step()
+            recorder.record(rows, loss=0.5, random_state=SECRET)
         assert recorder.flush() is not None
 
     measured = side_by_side(training, recorded, runs=5)

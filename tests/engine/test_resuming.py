@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -19,6 +20,7 @@ import pytest
 
 import auditor
 from auditor import Audit, InputError
+from auditor.cli import main
 from auditor.errors import RunError
 from auditor.ledger import RunRecord
 from auditor.ledger.proofs import format_proof, make_proof
@@ -530,7 +532,7 @@ def test_a_resumption_from_fewer_steps_than_the_state_had_is_a_fault_for_both(
 
 
 def test_records_without_ids_are_committed_to_by_content_when_a_loop_is_attached(
-    tmp_path: Path,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from auditor.datasets import open_table
     from auditor.engine.record_commitments import content_ids
@@ -559,3 +561,10 @@ def test_records_without_ids_are_committed_to_by_content_when_a_loop_is_attached
     assert [shown(run, ids[row])[0] for row in (0, 4, 5, 1)] == [(1,), (2,), (1,), ()]
     proof = make_proof(run, "p0", key=RecordKey.load(tmp_path / "run.record-key"))
     assert not check_proof(proof).included
+    FRAME.drop(columns="id").to_parquet(tmp_path / "rows.parquet")
+    capsys.readouterr()
+    table = str(tmp_path / "rows.parquet")
+    monkeypatch.setattr(sys, "argv", ["auditor", "prove", str(run), "--rows", table])
+    with contextlib.suppress(SystemExit):
+        main()
+    assert capsys.readouterr().out.split() == ids

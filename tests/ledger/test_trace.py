@@ -22,6 +22,7 @@ from auditor.ledger.records_integrity import check_records
 from auditor.ledger.step_segment import StepSegment
 from auditor.ledger.steps import StepRecorder, last_step
 from auditor.ledger.trace import Trace, chain_start
+from auditor.verify import verify_run
 from auditor.verify.standalone.command import main as standalone
 
 ROWS = 50
@@ -233,6 +234,7 @@ def test_a_changed_loss_names_its_step(traced: Path, tmp_path: Path, index: int)
     data[56 + 8 * index : 64 + 8 * index] = struct.pack("<d", 0.25)
     file.write_bytes(data)
     assert f"the chain breaks at step {4 + index}" in faults_of(run)
+    assert f"the chain breaks at step {4 + index}" in str(verify_run(run).faults)
     assert standalone([str(run)]) == 1
 
 
