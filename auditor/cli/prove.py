@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
 
 def prove(
     run: Annotated[Path, typer.Argument(help="The folder of a run.")],
-    record: Annotated[str, typer.Argument(help="The id of a record, as the table writes it.")],
+    record: Annotated[
+        str | None, typer.Argument(help="The id of a record, as the table writes it.")
+    ] = None,
     split: Annotated[str, typer.Option("--split", help="The split in question.")] = "train",
     record_key: Annotated[
         Path | None,
@@ -28,11 +30,18 @@ def prove(
     out: Annotated[
         Path | None, typer.Option("--out", help="The file to write; it must not exist.")
     ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option("--rows", help="A table without ids: print the digest that names each row."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Prove that a record is, or is not, among the records to which a run committed.
 
     The proof opens one of 65,536 keys: it lets its reader test ids of this record's bucket only.
+
+    Where the data had no record ids, a record is named by the digest of its row, sha256:…, and the
+    second of equal rows by sha256:…#2. `auditor prove RUN --rows TABLE` prints those of a table.
 
     Example: auditor prove runs/credit-7 4711 --out proof.json
     """
@@ -43,6 +52,11 @@ def prove(
     from auditor.ledger.storage import write_atomically
     from auditor.verify.proof import check_proof
 
+    if (record is None) == (rows is None):
+        raise InputError("either a record or --rows", valid="auditor prove RUN RECORD")
+    if record is None:
+        _print_digests(run, str(rows), split)
+        return
     if out is not None and out.exists():
         raise InputError("there is a file already", where=str(out), valid="a new --out")
     if out is not None and out.resolve().is_relative_to(run.resolve()):
@@ -78,3 +92,23 @@ def prove(
         )  # fmt: skip
     elif not json:
         print_to.print("Nothing was kept: give --out FILE.json.", style="dim")
+
+
+def _print_digests(run: Path, rows: str, split: str) -> None:
+    """Print the names that the rows of a table have where content identifies the records."""
+    from auditor.datasets import open_table
+    from auditor.engine.record_commitments import content_ids
+    from auditor.errors import InputError
+    from auditor.ledger import RunRecord
+
+    ledger = RunRecord.load(run, sealed=True).ledger
+    bodies = [e.body for e in ledger.of_type("records") if e.body.get("split") == split]
+    if not any(body.get("identified_by") == "content" for body in bodies):
+        raise InputError(
+            f"the records of {split!r} were not identified by content", where=str(run),
+            valid="auditor prove RUN RECORD, with the record's own id",
+        )  # fmt: skip
+    tables = [e.body.get("tables", {}) for e in ledger.of_type("data")]
+    schema = next((t[split].get("schema") for t in tables if split in t), None)
+    for digest in content_ids(open_table(rows), schema):
+        typer.echo(digest)

@@ -51,6 +51,11 @@ class Audit(AuditedTraining):
         Where the secret key of the record ids is kept, by which ``auditor prove`` says whether a
         record was trained on; ``<run>.record-key`` beside the run by default. It is made where
         ``audit.data`` is given a ``record_id``.
+    resume:
+        Whether a run that was interrupted is taken up: the script begins again, and says the same
+        policy, seed, checks and data; :meth:`load_state_dict` goes on from a checkpoint. Without
+        that call the training is recorded again from its first step. Where there is no run yet,
+        one is begun.
     system:
         What only people know of the system: name, provider, purpose and so on, for the report.
 
@@ -78,10 +83,12 @@ class Audit(AuditedTraining):
         system: Mapping[str, Any] | None = None,
         key_note: str | None = None,
         record_key: str | Path | None = None,
+        resume: bool = False,
     ) -> None:
         super().__init__(
-            policy, run, seed=seed, key=key, checks=checks, system=system, key_note=key_note
-        )
+            policy, run, seed=seed, key=key, checks=checks, system=system, key_note=key_note,
+            resume=resume,
+        )  # fmt: skip
         self._budget = budget
         self._grid = (grid_intensity, grid_source)
         self._record_key = record_key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from auditor.engine.datasets import (
     table_manifest,
 )
 from auditor.engine.lineage import RecordedLineage
-from auditor.errors import InputError
+from auditor.errors import AuditorError, InputError
 from auditor.evidence import Finding, Stage
 from auditor.provenance.lineage import How
 from auditor.provenance.sources import given_sources, sources_body
@@ -151,22 +152,22 @@ class AuditedData(AuditedRun):
             lineage=self._lineage.value, schema=schema,
         )  # fmt: skip
         self._settings = settings_of(roles, intersections)
+        body: dict[str, Any] = {
+            "tables": data.manifests,
+            "target": roles.target,
+            "sensitive": list(roles.sensitive),
+            "record_id": roles.record_id,
+            "bins": {k: list(v) for k, v in roles.bins.items()},
+            **options_manifest(options),
+            **folders_manifest(folders or {}),
+        }
+        if self._recording.resumption is not None:
+            self._recording.resumption.check_data(body)
         self._recording.register(
             **(_evaluation("test", data.manifests["test"]) if "test" in data.tables else {}),
             **self._commit_records(data),
         )
-        self._recording.note(
-            "data",
-            {
-                "tables": data.manifests,
-                "target": roles.target,
-                "sensitive": list(roles.sensitive),
-                "record_id": roles.record_id,
-                "bins": {k: list(v) for k, v in roles.bins.items()},
-                **options_manifest(options),
-                **folders_manifest(folders or {}),
-            },
-        )
+        self._recording.note("data", body)
         if declared:
             self._recording.note("sources", sources_body(declared))
         if self._records is not None:
@@ -219,12 +220,56 @@ class AuditedData(AuditedRun):
     def _commit_records(self, data: RegisteredData) -> dict[str, str]:
         """Commit to the record ids, where there are some and the run is kept."""
         recording = self._recording
-        if data.roles.record_id is None or recording.temporary is not None or recording.registered:
+        resumption = recording.resumption
+        fresh = not recording.registered if resumption is None else resumption.commits_to_ids
+        if data.roles.record_id is None or recording.temporary is not None or not fresh:
             return {}
-        from auditor.engine.record_commitments import CommittedRecords
+        from auditor.engine.record_commitments import CommittedRecords, record_ids
 
-        self._records = CommittedRecords(recording, data, key_file=self._record_key)
+        ids = record_ids(data)
+        places = {split: table.place("record_id=") for split, table in data.tables.items()}
+        self._records = CommittedRecords(recording, ids, key_file=self._record_key, places=places)
         return self._records.registration()
+
+    def _commit_for_loop(self) -> CommittedRecords | None:
+        """Return what keeps the steps of a training, once a loop is attached.
+
+        Records without ids are committed to now, identified by their content. ``None`` where the
+        run is not kept, or has no training data.
+        """
+        data, recording = self._registered(), self._recording
+        known = self._records is not None or recording.temporary is not None
+        if not known and "train" in data.tables and data.roles.record_id is None:
+            from auditor.engine.record_commitments import CommittedRecords, content_ids
+
+            ids = {"train": content_ids(data.tables["train"], data.schema)}
+            self._records = CommittedRecords(
+                recording, ids, key_file=self._record_key, by_content=True
+            )
+            self._records.record()
+        return self._records
+
+    def _record_state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps of the record; what was gathered is written first."""
+        with contextlib.suppress(AuditorError):  # what cannot be written is in the state
+            self._record_steps()
+        recorder = None if self._records is None else self._records.state_dict()
+        return {"record": self._recording.state_dict(), "steps": recorder}
+
+    def _record_steps(self) -> None:
+        """Write the steps of a loop that ended since the last time."""
+
+    def _load_record_state(self, state: Mapping[str, Any]) -> None:
+        """Go on, in a run that is resumed, from the state of a checkpoint."""
+        if self._recording.resumption is None:
+            return
+        from auditor.ledger.steps import last_step
+
+        steps: Any = state.get("steps")
+        step = 0 if steps is None else last_step(steps)
+        self._go_on(state.get("record") or {}, step=step, look=int(state["looks"]))
+        if steps is not None and self._records is not None:
+            self._records.load_state_dict(steps)
 
     def _evaluate_table(
         self, table: Table, stage: Stage, changes: Mapping[str, Any]

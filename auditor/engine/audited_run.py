@@ -15,7 +15,7 @@ from auditor.engine.promotion import CheckpointDecision, Promotion
 from auditor.engine.recording import Recording
 from auditor.errors import AuditorError, GateClosed, InputError
 from auditor.evidence import Finding, Stage, Verdict, sha256
-from auditor.ledger import RunRecord, signing_key_from
+from auditor.ledger import Entry, RunRecord, signing_key_from
 from auditor.ledger.layout import STATEMENTS
 from auditor.ledger.model_key import model_key_beside
 from auditor.ledger.model_signing import write_model_signature
@@ -52,6 +52,7 @@ class AuditedRun:
         checks: Sequence[Check],
         system: Mapping[str, Any] | None,
         key_note: str | None,
+        resume: bool = False,
     ) -> None:
         self.policy = (
             policy if policy is None or isinstance(policy, LoadedPolicy) else load_policy(policy)
@@ -66,12 +67,15 @@ class AuditedRun:
             key=signing_key_from(key),
             seed=seed,
             checks=make_plan(self.policy, checks),
+            resume=resume,
         )
         self._settings: dict[str, Any] = {}
         self._packages: str | None = None
         self._base_flops: float | None = None
         self._judged: tuple[Stage, object] | None = None
         self._promotion = Promotion(self._recording)
+        if self._recording.resumption is not None:
+            self._judged = _judged_by(self._recording.resumption.taken_up.gate)
 
     @property
     def run(self) -> Path:
@@ -288,6 +292,11 @@ class AuditedRun:
     def detach(self) -> None:
         """Take every hook off the user's objects."""
 
+    def _go_on(self, state: Mapping[str, Any], *, step: int, look: int) -> None:
+        """Go back, in a run that is resumed, to the moment at which a state was taken."""
+        if self._recording.resumption is not None:
+            self._judged = _judged_by(self._recording.go_on(state, step=step, look=look))
+
     def _flush(self) -> None:
         """Record what a loop has gathered since the last time."""
 
@@ -361,6 +370,11 @@ class AuditedRun:
                 "audit": self._settings,
             },
         )
+
+
+def _judged_by(gate: Entry | None) -> tuple[Stage, tuple[Finding, ...]] | None:
+    """Return what is left of a gate before an interruption: that it has to judge again."""
+    return None if gate is None else (stage_named(str(gate.body.get("stage"))), ())
 
 
 def stage_named(name: str) -> Stage:

@@ -119,8 +119,9 @@ class AuditedTraining(AuditedData):
         """Record what the loop is, once everything is hooked."""
         if self._training is None:
             raise InputError("no loop is attached", valid="audit.attach() before this call")
-        if self._records is not None:
-            self._recorder = self._records.recorder()
+        records = self._commit_for_loop()
+        if records is not None:
+            self._recorder = records.recorder()
         self._training.begin()
         described = self._training.describe(steps_recorded=self._recorder is not None, **details)
         self._recording.note("attach", described)
@@ -170,10 +171,17 @@ class AuditedTraining(AuditedData):
         counted, steps = found
         if self._recorder is not None and self._records is not None:
             for step in steps:
-                self._recorder.add(step.rows)
-                self._recorder.step()
+                self._recorder.record(
+                    step.rows, loss=step.loss, random_state=step.random_state,
+                    content=step.content,
+                )  # fmt: skip
             self._records.flush()
         return counted
+
+    def _record_steps(self) -> None:
+        """Write the steps that ended; those of several ranks wait until the ranks meet."""
+        if self._training is not None and self._training.world.size == 1:
+            self._met(look=False)
 
     def validate(
         self, model: Any, loader: Any, *, predict: Predict | None = None
@@ -261,6 +269,7 @@ class AuditedTraining(AuditedData):
         """
         return {
             "looks": self._looks,
+            **self._record_state(),
             "training": None if self._training is None else self._training.state_dict(),
         }
 
@@ -274,6 +283,7 @@ class AuditedTraining(AuditedData):
         if not states:
             raise InputError("no state was given", valid="audit.state_dict() of every rank")
         self._looks = int(states[0]["looks"])
+        self._load_record_state(states[0])
         kept = [part["training"] for part in states if part.get("training") is not None]
         if kept:
             if self._training is None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from auditor.engine.recording import Recording
+    from auditor.ledger import RunRecord
+    from auditor.verify.recompute import Statistics
 
 __all__ = ["Look", "Looks", "refuse_judged_split", "stopping"]
 
@@ -51,6 +53,22 @@ class Looks:
         """Return the findings of a stage as they were after its last declared look."""
         kept = self._kept.get((stage, look), {})
         return tuple(finding for check in sorted(kept) for finding in kept[check])
+
+    def restore(self, record: RunRecord, statistics: Statistics) -> None:
+        """Take up the looks that a record tells of, in a run that is resumed."""
+        from auditor.verify.looks import faults_of, looks_of
+        from auditor.verify.recompute import recompute_findings
+
+        self.taken, self.faults = looks_of(record), faults_of(record)
+        self.succeeded = bool(self.taken)
+        self._kept.clear()
+        for stage, end in self._ends:
+            if str(stage) not in self.taken:
+                continue
+            kept = self._kept.setdefault((stage, end), {})
+            for finding in recompute_findings(record, statistics, after=(stage, end)):
+                if finding.stage is stage:
+                    kept.setdefault(finding.check, []).append(finding)
 
     def failed(self, recording: Recording, stage: Stage, look: int, reason: str) -> None:
         """Record a look that failed, now or as soon as the ledger can be written."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+from auditor.datasets import Table
 from auditor.engine.datasets import RegisteredData
 from auditor.engine.recording import Recording
-from auditor.ledger.commitments import RECORDS, RecordCommitments, commit_records
-from auditor.ledger.record_key import RecordKey, record_key_file
-from auditor.ledger.steps import STEPS, StepRecorder
+from auditor.ledger.commitments import RECORDS, commit_records
+from auditor.ledger.record_key import BY_CONTENT, RecordKey, record_key_file
+from auditor.ledger.step_segment import STEPS
+from auditor.ledger.steps import FlushedSteps, StepRecorder
+from auditor.ledger.trace import chain_start
+from auditor.provenance.records import record_digests
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["CommittedRecords"]
+__all__ = ["CommittedRecords", "content_ids", "record_ids"]
 
 
 class CommittedRecords:
@@ -25,36 +28,50 @@ class CommittedRecords:
     ----------
     recording:
         The run, which lies in a folder.
-    data:
-        The registered tables, which have record ids.
+    ids:
+        The ids of the records by split, in the order of the rows.
     key_file:
         Where the secret key is kept; beside the run folder where it is ``None``. A key that is
         there is used again: the same id is then the same commitment in both runs, so that whoever
         holds both folders sees which records they share, and still not which these are.
+    by_content:
+        Whether the ids are digests of the rows (:func:`content_ids`). The key is then committed to
+        beside the records, because entry 0 was written before anybody knew of a training.
+    places:
+        Where the ids of a split stand, for messages.
 
-    Raises :class:`InputError` for a key that cannot be read or written, and for ids that repeat.
+    Raises :class:`InputError` for a key that cannot be read or written, for ids that repeat, and
+    for another key than that of a run that is resumed.
     """
 
     def __init__(
-        self, recording: Recording, data: RegisteredData, *, key_file: str | Path | None
+        self,
+        recording: Recording,
+        ids: Mapping[str, Sequence[str]],
+        *,
+        key_file: str | Path | None,
+        by_content: bool = False,
+        places: Mapping[str, str] | None = None,
     ) -> None:
         self._recording = recording
         self.key_file = Path(key_file).expanduser() if key_file else record_key_file(recording.path)
-        self.splits: Mapping[str, RecordCommitments] = {}
         if self.key_file.exists():
-            self._key, self._made = RecordKey.load(self.key_file), False
+            self._key, made = RecordKey.load(self.key_file), False
         else:
-            self._key, self._made = RecordKey.generate(), True
+            self._key, made = RecordKey.generate(), True
+        self._extra = (
+            {"identified_by": BY_CONTENT, **self._key.registration()} if by_content else {}
+        )
         self.splits = {
-            split: commit_records(
-                data.index(split).ids or (),
-                self._key,
-                split=split,
-                where=table.place("record_id="),
-            )
-            for split, table in data.tables.items()
+            split: commit_records(listed, self._key, split=split, where=(places or {}).get(split))
+            for split, listed in ids.items()
         }
-        if self._made:
+        if recording.resumption is not None:
+            root = None if by_content else self._key.root
+            for committed in self.splits.values():
+                recording.resumption.check_records(committed.body(), root=root)
+        self._made = made
+        if made:
             self._key.save(self.key_file, run=recording.path)
         self._recorder: StepRecorder | None = None
 
@@ -71,24 +88,67 @@ class CommittedRecords:
         """Write the commitments of every split into the run."""
         for committed in self.splits.values():
             self._recording.folder.write(committed.name, committed.data())
-            self._recording.note(RECORDS, committed.body())
+            self._recording.note(RECORDS, committed.body() | self._extra)
 
-    def recorder(self, *, first: int = 1) -> StepRecorder | None:
+    def recorder(self) -> StepRecorder | None:
         """Return what keeps the records of each training step; ``None`` without training data."""
         if "train" in self.splits:
-            self._recorder = StepRecorder(self.splits["train"], first=first)
+            resumption = self._recording.resumption
+            self._recorder = StepRecorder(
+                self.splits["train"],
+                chain=chain_start(self._recording.register().digest),
+                taken=() if resumption is None else resumption.segments(),
+            )
         return self._recorder
 
     def flush(self) -> None:
-        """Write the steps since the last time into the run."""
-        found = None if self._recorder is None else self._recorder.flush()
-        if found is not None:
-            body, name, data = found
+        """Write the steps since the last time into the run.
+
+        What cannot be written stays in memory, for the next time.
+        """
+        if self._recorder is not None:
+            self._recorder.flush(self._write)
+
+    def _write(self, steps: FlushedSteps) -> None:
+        for name, data in steps.files.items():
             self._recording.folder.write(name, data)
-            self._recording.note(STEPS, body)
+        self._recording.note(STEPS, steps.body)
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """Return what a checkpoint keeps of the steps."""
+        return None if self._recorder is None else self._recorder.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up the steps of a checkpoint."""
+        recorder = self._recorder or self.recorder()
+        if recorder is not None:
+            recorder.load_state_dict(state)
 
     def discard(self) -> None:
         """Take a key that was made for this run away again."""
         if self._made:
             with contextlib.suppress(OSError):
                 self.key_file.unlink()
+
+
+def record_ids(data: RegisteredData) -> dict[str, Sequence[str]]:
+    """Return the record ids of every split, which the tables have."""
+    return {split: data.index(split).ids or () for split in data.tables}
+
+
+def content_ids(table: Table, schema: Any = None) -> list[str]:
+    """Return an id for every row of a table without ids: the digest of its content.
+
+    ``schema`` is that of :meth:`auditor.Audit.data`. Equal rows are numbered in their order: the
+    second of them has ``#2`` behind its digest.
+    """
+    texts = dict.fromkeys(table.columns, "string")
+    batches = table.contents() if schema is None else table.records()
+    seen: Counter[str] = Counter()
+    found: list[str] = []
+    for digests in record_digests(batches, texts if schema is None else schema, where=table.name):
+        for row in digests:
+            digest = f"sha256:{row.tobytes().hex()}"
+            seen[digest] += 1
+            found.append(digest if seen[digest] == 1 else f"{digest}#{seen[digest]}")
+    return found

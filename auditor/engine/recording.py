@@ -12,6 +12,7 @@ from typing import Any
 
 from auditor.checks import Check, Evidence, NotApplicable, NotMeasurable, Subject
 from auditor.engine.looks import Looks
+from auditor.engine.resuming import Resumption, open_folder
 from auditor.errors import AuditorError, InputError
 from auditor.evidence import (
     Finding,
@@ -28,7 +29,6 @@ from auditor.ledger import (
     VERDICT,
     Clock,
     Entry,
-    RunFolder,
     SigningKey,
     utc_now,
 )
@@ -53,6 +53,8 @@ class Recording:
         The folder of the run; ``None`` records into a temporary one that goes with the recording.
     policy, key, seed, checks:
         What entry 0 registers before the first measurement.
+    resume:
+        Whether a run that was interrupted is taken up; see :mod:`auditor.engine.resuming`.
     """
 
     def __init__(
@@ -64,12 +66,14 @@ class Recording:
         seed: int,
         checks: Sequence[Check],
         clock: Clock = utc_now,
+        resume: bool = False,
     ) -> None:
         self.temporary = Path(tempfile.mkdtemp(prefix="auditor-")) / "run" if run is None else None
         self.policy, self.key, self.seed, self.checks = policy, key, seed, tuple(checks)
         self.clock = clock
-        self.folder = RunFolder.create(self.temporary or Path(str(run)))
-        self.ledger = self.folder.writer(clock=clock)
+        self.folder, self.ledger, self.resumption = open_folder(
+            run, self.temporary, key=key, clock=clock, resume=resume
+        )
         self.started = self.now()
         self.verdict: Verdict | None = None
         self.closed = False
@@ -80,6 +84,8 @@ class Recording:
         self._written = False
         self._early: list[tuple[str, Mapping[str, Any]]] = []
         self._late: list[tuple[str, Mapping[str, Any]]] = []
+        if self.resumption is not None:
+            self._take_up(self.resumption)
 
     @property
     def registered(self) -> bool:
@@ -93,6 +99,8 @@ class Recording:
         :meth:`note_early` follows it.
         """
         if self.ledger.first is not None:
+            if self.resumption is not None:
+                self.resumption.match(details)
             return self.ledger.first
         first = self.folder.register(
             self.ledger,
@@ -127,7 +135,8 @@ class Recording:
     def note(self, entry: str, body: Mapping[str, Any]) -> None:
         """Append an entry to the ledger, after entry 0."""
         self.register()
-        self.ledger.append(entry, body)
+        if self.resumption is None or self.resumption.admits(entry, body):
+            self.ledger.append(entry, body)
 
     def note_late(self, entry: str, body: Mapping[str, Any]) -> None:
         """Append an entry now, or keep it for :meth:`write_late` where it cannot be written."""
@@ -146,7 +155,7 @@ class Recording:
     def note_early(self, entry: str, body: Mapping[str, Any]) -> None:
         """Append an entry, or keep it for when entry 0 is written: how data were prepared, say."""
         if self.registered:
-            self.ledger.append(entry, body)
+            self.note(entry, body)
         else:
             self._early.append((entry, dict(body)))
 
@@ -172,6 +181,9 @@ class Recording:
             if subject.stage not in check.stages:
                 continue
             key = (check.id, subject.stage)
+            if self.resumption is not None and self.resumption.measured(key):
+                found += self._findings[key]
+                continue
             try:
                 statistics = check.measure(subject)
             except NotApplicable:
@@ -317,6 +329,48 @@ class Recording:
             self.looks.keep(stage, look, check.id, findings)
         self._pending.pop((check.id, stage), None)
         return findings
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the record stands, for a checkpoint: numbers and text alone."""
+        last = self.ledger.last
+        return {
+            "entries": self.ledger.size,
+            "last": None if last is None else last.digest,
+            "pending": [
+                [check, str(stage), reason] for (check, stage), (_, reason) in self._pending.items()
+            ],
+        }
+
+    def go_on(self, state: Mapping[str, Any], *, step: int, look: int) -> Entry | None:
+        """Go back, in a run that is resumed, to where :meth:`state_dict` was; the last gate then.
+
+        Nothing happens in a run that is not resumed. Raises :class:`InputError` for a state that
+        was not taken from this run.
+        """
+        if self.resumption is None:
+            return None
+        taken_up = self.resumption.go_on(state, step=step, look=look)
+        self._findings, self._statistics = dict(taken_up.findings), dict(taken_up.statistics)
+        self.looks.restore(taken_up.record, taken_up.read)
+        checks = {check.id: check for check in self.checks}
+        self._pending = {
+            (check, Stage(stage)): (checks[check], reason)
+            for check, stage, reason in state.get("pending", ())
+            if check in checks
+        }
+        self._written = False
+        return taken_up.gate
+
+    def _take_up(self, resumption: Resumption) -> None:
+        try:
+            resumption.check(policy=self.policy, key=self.key, seed=self.seed, checks=self.checks)
+        except InputError:
+            self.ledger.close()
+            raise
+        self.started = resumption.started
+        self._findings = dict(resumption.taken_up.findings)
+        self._statistics = dict(resumption.taken_up.statistics)
+        self.looks.restore(resumption.taken_up.record, resumption.taken_up.read)
 
     def now(self) -> str:
         """Return the present moment, in UTC."""

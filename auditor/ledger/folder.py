@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
@@ -26,6 +27,8 @@ from auditor.ledger.verifying import VerifyingKey
 from auditor.ledger.writer import Clock, Durability, LedgerWriter, utc_now
 
 __all__ = ["RunFolder"]
+
+_STAGED = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
 class RunFolder:
@@ -74,6 +77,35 @@ class RunFolder:
             )
         return run
 
+    @classmethod
+    def reopen(cls, path: str | Path) -> Self:
+        """Take up the folder of an interrupted run, and what an interruption left beside files.
+
+        Raises :class:`InputError` where there is no such run, and :class:`RunError` where it is
+        finished. One that somebody is writing is told when its ledger is opened.
+        """
+        folder = Path(path).expanduser()
+        try:
+            state = state_of(folder)
+        except OSError as error:
+            raise InputError(
+                f"the run folder cannot be read: {error.strerror}", where=str(path)
+            ) from None
+        if state.kind not in (StateKind.INTERRUPTED, StateKind.LOCKED):
+            raise _refusal(folder, state)
+        return cls(folder)
+
+    def drop_staged(self) -> None:
+        """Remove the files that were complete or half written, and never put in their place."""
+        for path in self.path.rglob(".*.tmp"):
+            if _STAGED.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+    def remove(self, name: str) -> None:
+        """Remove a file of the run; nothing happens where it is not there."""
+        self._refuse_if_sealed()
+        (self.path / name).unlink(missing_ok=True)
+
     @property
     def sealed(self) -> bool:
         """Whether the run is finished: nothing can be written any more."""
@@ -82,6 +114,10 @@ class RunFolder:
     def writer(self, *, clock: Clock = utc_now, durable: Durability = "entry") -> LedgerWriter:
         """Create the ledger and lock it; raises :class:`RunError` where somebody else did."""
         return LedgerWriter(self.path, clock=clock, durable=durable)
+
+    def reopened_writer(self, *, clock: Clock = utc_now) -> LedgerWriter:
+        """Go on with the ledger that is there; raises :class:`RunError`."""
+        return LedgerWriter(self.path, clock=clock, go_on=True)
 
     def register(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,7 @@ try:
 except ImportError:  # pragma: no cover -- there is no fcntl on Windows
     fcntl = None
 
-__all__ = ["Holder", "holder_of", "lock", "unlock"]
+__all__ = ["Holder", "holder_of", "lock", "lock_within", "unlock"]
 
 Holder = Literal["nobody", "this process", "another process"]
 
@@ -34,6 +35,28 @@ def lock(fd: int) -> None:
         with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(fd, fcntl.LOCK_EX)
             _held.add(_key(os.fstat(fd)))
+
+
+def lock_within(fd: int, seconds: float) -> bool:
+    """Lock the open file unless somebody else holds it for so long; whether it is locked.
+
+    The workers of a process that was killed hold its lock until they notice that they are alone.
+    """
+    if fcntl is None:
+        return True
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.05)
+        except OSError:  # a file system without locks
+            return True
+        else:
+            _held.add(_key(os.fstat(fd)))
+            return True
 
 
 def unlock(fd: int) -> None:

@@ -4,8 +4,9 @@ The document carries everything that its reader lacks: the signed head of the ru
 entry of the split's records, each with its path to the head; the key of the record's bucket with
 its path to the root in entry 0; the leaf of the record, or its two neighbours, with their paths to
 the root in the records' entry; and for every step that used the record, the chunk of commitments
-that holds it, with the paths to the root of a ``steps`` entry. Whoever has the document and the
-signer's public key verifies it without the run (:mod:`auditor.verify.proof`).
+that holds it, with the paths to the root of a ``steps`` entry. Steps that were superseded when the
+training was resumed are shown apart, with the ``resumed`` entries that say so. Whoever has the
+document and the signer's public key verifies it without the run (:mod:`auditor.verify.proof`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from auditor.ledger.encoding import read_json
 from auditor.ledger.layout import HEAD
 from auditor.ledger.note import parse_head
 from auditor.ledger.record import RunRecord
-from auditor.ledger.record_key import RecordKey, bucket_of
+from auditor.ledger.record_key import RecordKey, bucket_of, key_root
+from auditor.ledger.resumed import RESUMED, spans_of
 from auditor.ledger.sorted_tree import SortedTree, neighbours_of_absent
 from auditor.ledger.tree import hash_path, inclusion_path, leaf_hash
 
@@ -93,7 +95,11 @@ class StepProof(Value):
 
 
 class Proof(Value):
-    """The document; ``steps`` is ``None`` where the run recorded no steps of the split."""
+    """The document; ``steps`` is ``None`` where the run recorded no steps of the split.
+
+    ``superseded`` are steps that used the record, and that do not count since the training was
+    resumed from a state before them.
+    """
 
     model_config = ConfigDict(strict=True)
 
@@ -106,6 +112,7 @@ class Proof(Value):
     key: KeyProof
     leaves: list[LeafProof]
     steps: list[StepProof] | None = None
+    superseded: list[StepProof] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form, with its schema."""
@@ -155,10 +162,12 @@ def make_proof(run: str | Path, record: str, *, key: RecordKey, split: str = "tr
     key is not that of the run, and :class:`RunError` for a run that is damaged or not finished.
     """
     known = RunRecord.load(run, sealed=True)
-    body = _records_entry(known, split).body
-    if key.root != _first(known).body.get("records_key_root"):
+    records = _records_entry(known, split)
+    body = records.body
+    if key.root != key_root(_first(known).body, body):
+        by = 0 if "records_key_root" in _first(known).body else records.seq
         raise InputError(
-            "this is not the record key to which entry 0 of the run commits",
+            f"this is not the record key to which entry {by} of the run commits",
             where=str(run), valid=f"the key of {known.name}",
         )  # fmt: skip
     commitment, bucket = key.commitment(split, record), bucket_of(record)
@@ -168,10 +177,17 @@ def make_proof(run: str | Path, record: str, *, key: RecordKey, split: str = "tr
     steps = list(_step_entries(known, split))
     entries = [_first(known), _records_entry(known, split)]
     used: list[StepProof] | None = None
+    lost: list[StepProof] = []
     if steps:
-        used = list(_prove_steps(known, tree, steps, place)) if included else []
-        segments = {step.segment for step in used}
-        entries += [entry for entry in steps if entry.seq in segments]
+        resumptions = known.ledger.of_type(RESUMED)
+        spans = spans_of(resumptions, len(known.ledger.lines))
+        found = list(_prove_steps(known, tree, steps, place)) if included else []
+        used = [step for step in found if step.segment in spans]
+        lost = [step for step in found if step.segment not in spans]
+        segments = {step.segment for step in found}
+        shown_too = [entry for entry in steps if entry.seq in segments]
+        shown_too += resumptions if lost else ()
+        entries += sorted(shown_too, key=lambda entry: entry.seq)
     return Proof(
         run=known.name,
         record=record,
@@ -191,6 +207,7 @@ def make_proof(run: str | Path, record: str, *, key: RecordKey, split: str = "tr
             for index in shown
         ],
         steps=used,
+        superseded=lost or None,
     )
 
 
@@ -200,10 +217,10 @@ def _first(run: RunRecord) -> Entry:
 
 def _records_entry(run: RunRecord, split: str) -> Entry:
     found = {str(e.body.get("split")): e for e in run.ledger.of_type("records")}
-    if not found or "records_key_root" not in _first(run).body:
+    if not found:
         raise InputError(
             "the run committed to no records", where=str(run.path),
-            valid="a run whose data were given with record_id=",
+            valid="a run whose data were given with record_id=, or that was trained",
         )  # fmt: skip
     if split not in found:
         raise InputError(
@@ -224,7 +241,7 @@ def _prove_steps(
 ) -> Iterator[StepProof]:
     import numpy as np  # whoever verifies a proof needs none of it
 
-    from auditor.ledger.steps import CHUNK, StepSegment, chunks_of
+    from auditor.ledger.step_segment import CHUNK, StepSegment, chunks_of
 
     leaves = np.frombuffer(tree.buffer, np.uint8).reshape(len(tree), -1)
     for entry in entries:

@@ -24,19 +24,21 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from auditor.errors import InputError
+from auditor.ledger.encoding import is_digest
 from auditor.ledger.storage import sync_folder, write_all
 from auditor.ledger.tree import leaf_hash, level_above
 from auditor.ledger.verifying import read_key_file
 
 __all__ = [
     "BUCKETS",
+    "BY_CONTENT",
     "RECORD_METHOD",
     "RecordKey",
     "bucket_bytes",
@@ -45,6 +47,7 @@ __all__ = [
     "check_split_name",
     "commitment",
     "encode_record",
+    "key_root",
     "record_key_file",
     "record_message",
 ]
@@ -54,6 +57,9 @@ BUCKETS = 65_536
 
 RECORD_METHOD = "hmac-sha256-buckets-65536"
 """What the ledger says about how records were committed to."""
+
+BY_CONTENT = "content"
+"""What a ``records`` entry says, as ``identified_by``, where the ids are digests of the rows."""
 
 _BUCKET = b"auditor/record-bucket/v1\n"
 _BUCKET_KEY = b"auditor/record-bucket-key/v1\n"
@@ -92,6 +98,22 @@ def bucket_leaf(key: bytes) -> bytes:
 def record_message(split: str, record: str) -> bytes:
     """Return what is authenticated for a record of a split."""
     return _RECORD + split.encode() + b"\n" + encode_record(record)
+
+
+def key_root(entry_0: Mapping[str, Any], records: Mapping[str, Any]) -> str | None:
+    """Return the root of the keys that the bodies of entry 0 and of a ``records`` entry commit to.
+
+    Record ids are committed to under the key of entry 0. Records that are identified by content
+    are committed to when a training begins, long after it: their entry has the root itself.
+    ``None`` where there is no such digest, or both have one.
+    """
+    given = [body["records_key_root"] for body in (entry_0, records)
+             if body.get("records_key_root") is not None]  # fmt: skip
+    by_content = records.get("identified_by") == BY_CONTENT
+    here = entry_0.get("records_key_root") is None
+    if len(given) != 1 or not is_digest(given[0]) or by_content != here:
+        return None
+    return given[0]
 
 
 def encode_record(record: str) -> bytes:

@@ -17,11 +17,12 @@ from typing import Any, Literal, Self
 
 from auditor.errors import InputError, RunError
 from auditor.evidence import canonical_json, sha256
-from auditor.ledger.chain import GENESIS, LONGEST_LINE, Entry, format_time
+from auditor.ledger.chain import GENESIS, LONGEST_LINE, Entry, format_time, parse_time
 from auditor.ledger.encoding import read_json
 from auditor.ledger.layout import LEDGER, SEAL
-from auditor.ledger.locks import holder_of, lock, unlock
+from auditor.ledger.locks import holder_of, lock, lock_within, unlock
 from auditor.ledger.storage import sync_folder, write_all
+from auditor.ledger.stored import read_ledger
 from auditor.ledger.tree import GrowingTree
 
 __all__ = ["Clock", "Draft", "Durability", "LedgerWriter", "utc_now"]
@@ -73,8 +74,9 @@ class Draft:
 class LedgerWriter:
     """Creates ``RUN/ledger.jsonl`` and appends to it, as the only one who may.
 
-    The file is new: a ledger that is there is never continued or overwritten. It is locked until
-    :meth:`close` (or the end of the process). After an entry of type ``seal`` nothing is appended.
+    The file is new, and a ledger that is there is neither continued nor overwritten, unless
+    ``go_on`` says so. It is locked until :meth:`close` (or the end of the process). After an entry
+    of type ``seal`` nothing is appended.
 
     Parameters
     ----------
@@ -88,16 +90,26 @@ class LedgerWriter:
         was handed to the system, so that the end of this process takes nothing; the disk has it
         after :meth:`sync`, after the seal and after :meth:`close`. A power cut takes at most the
         entries since then: the ledger ends earlier, or in a torn line that readers set aside.
+    go_on:
+        Continue the ledger of an interrupted run behind its last whole entry; a torn last line is
+        cut off. ``patience`` is how many seconds to wait for another process to let go of it.
 
     Raises
     ------
     RunError
         Where the folder has a ledger already (the message says whether somebody is writing it), or
-        where the file cannot be created.
+        where the file cannot be created. With ``go_on``, where there is none, where it is damaged,
+        and where somebody goes on writing it.
     """
 
     def __init__(
-        self, run: str | Path, *, clock: Clock = utc_now, durable: Durability = "entry"
+        self,
+        run: str | Path,
+        *,
+        clock: Clock = utc_now,
+        durable: Durability = "entry",
+        go_on: bool = False,
+        patience: float = 10.0,
     ) -> None:
         if durable not in ("entry", "sync"):
             raise InputError(f"durable={durable!r} is no durability", valid="entry or sync")
@@ -110,8 +122,21 @@ class LedgerWriter:
         self._tail = _Tail()
         self._pending: _Tail | None = None
         self._process = os.getpid()
+        if go_on:
+            self._fd = self._reopen(patience)
+            try:
+                self._take_up()
+            except BaseException:
+                self.close()
+                raise
+        else:
+            self._fd = self._create()
+            lock(self._fd)
+            sync_folder(self.path.parent)
+
+    def _create(self) -> int:
         try:
-            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
+            return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
         except FileExistsError:
             holder = holder_of(self.path)
             what = "there is a ledger already"
@@ -122,8 +147,38 @@ class LedgerWriter:
             raise RunError(
                 f"the ledger cannot be created: {error.strerror}", where=str(self.path)
             ) from None
-        lock(self._fd)
-        sync_folder(self.path.parent)
+
+    def _reopen(self, patience: float) -> int:
+        """Open the ledger that is there, and lock it; raises :class:`RunError`."""
+        where = str(self.path)
+        try:
+            fd = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+        except OSError as error:
+            raise RunError(f"the ledger cannot be opened: {error.strerror}", where=where) from None
+        if holder_of(self.path) == "this process" or not lock_within(fd, patience):
+            os.close(fd)
+            raise RunError("the run is being written", where=where, valid="wait for it to end")
+        return fd
+
+    def _take_up(self) -> None:
+        """Continue behind the last whole entry of the file; raises :class:`RunError`."""
+        ledger, faults = read_ledger(self.path, where=str(self.path))
+        if ledger.lines:
+            for fault in faults:
+                raise fault
+        self._tail = _Tail(length=sum(len(line) + 1 for line in ledger.lines))
+        if ledger.lines and ledger.tree is not None:
+            last = ledger.entries[-1]
+            self._tail = _Tail(
+                tree=ledger.tree,
+                first=ledger.entries[0],
+                last=last,
+                prev=sha256(ledger.lines[-1]),
+                moment=parse_time(last.time) or _LONG_AGO,
+                length=self._tail.length,
+            )
+        os.ftruncate(self._fd, self._tail.length)
+        self._unsynced = True
 
     @property
     def size(self) -> int:

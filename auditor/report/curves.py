@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from auditor.errors import InputError
 from auditor.evidence import Estimate, Slice
 from auditor.ledger import Entry, RunRecord
+from auditor.ledger.resumed import counting
 from auditor.metrics import METRICS, estimate, slice_samples
 from auditor.metrics.training import SERIES, windows_of
 from auditor.report.axes import Axis, linear_axis
@@ -73,9 +74,9 @@ class _Look:
 def make_curves(record: RunRecord) -> CurveTable:
     """Estimate the curves of every check that looked more than once; none otherwise."""
     series: dict[tuple[str, str], list[Entry]] = {}
-    for entry in record.ledger.entries:
+    for entry in counting(record.ledger, "measurement"):
         body = Fields(entry.body)
-        if entry.type == "measurement" and body.number("look") is not None:
+        if body.number("look") is not None:
             key = (body.text("stage") or "", body.text("check", "id") or "")
             series.setdefault(key, []).append(entry)
     several = {key: entries for key, entries in series.items() if len(entries) > 1}

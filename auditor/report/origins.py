@@ -8,6 +8,7 @@ from typing import Any
 
 from auditor.errors import InputError
 from auditor.ledger import STATEMENTS, RunRecord
+from auditor.ledger.resumed import RESUMED, counting, resumed_body
 from auditor.provenance.lineage import lineage_of
 from auditor.provenance.lineage_graph import lineage_svg
 from auditor.provenance.sources import Source, sources_from_body
@@ -153,13 +154,20 @@ def _records(record: RunRecord) -> Sequence[Fact]:
         for entry in record.ledger.of_type("records")
         for body in [Fields(entry.body)]
     ]
-    steps = [Fields(entry.body) for entry in record.ledger.of_type("steps")]
+    steps = [Fields(entry.body) for entry in counting(record.ledger, "steps")]
     if steps:
         total = sum(body.number("count") or 0 for body in steps)
         consumed = sum(body.number("records") or 0 for body in steps)
         facts.append(
             Fact("Training steps", f"{count_text(total)}, which consumed {count_text(consumed)} "
                  "records, each step with a commitment to its records")
+        )  # fmt: skip
+    resumed = [body[0] for e in record.ledger.of_type(RESUMED) if (body := resumed_body(e))]
+    if resumed:
+        after = ", ".join(f"step {count_text(step)}" for step in resumed)
+        facts.append(
+            Fact("Resumed", f"after {after}; what was recorded since the state was taken is kept, "
+                 "and does not count")
         )  # fmt: skip
     return facts
 

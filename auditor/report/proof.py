@@ -12,6 +12,7 @@ from auditor.evidence import Finding
 from auditor.ledger import RunRecord, VerifyingKey, check_integrity
 from auditor.ledger.layout import LEDGER
 from auditor.ledger.locks import holder_of
+from auditor.ledger.resumed import RESUMED
 from auditor.report.fields import Fields
 from auditor.report.text import shown
 
@@ -178,6 +179,8 @@ def _command(run: str, signer: str | None, head: str | None) -> str:
 
 def _interruption(record: RunRecord, state: State) -> str | None:
     for entry in reversed(record.ledger.entries):
+        if entry.type == RESUMED:
+            break  # it went on
         if entry.type == "interrupted":
             return Fields(entry.body).text("reason") or "no reason was recorded"
     if state == "interrupted":

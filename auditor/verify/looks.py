@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from auditor.evidence import Stage
 from auditor.ledger import RunRecord
+from auditor.ledger.resumed import counting
 from auditor.verify.measurements import Measurement, measurements
 
 __all__ = ["faults_of", "looks_of", "looks_until"]
@@ -12,7 +13,7 @@ __all__ = ["faults_of", "looks_of", "looks_until"]
 def looks_of(record: RunRecord) -> dict[str, int]:
     """Return the number of looks taken at each stage, those that failed too."""
     looks: dict[str, int] = {}
-    for entry in record.ledger.of_type("measurement", "look"):
+    for entry in counting(record.ledger, "measurement", "look"):
         look = _number(entry.body.get("look"))
         if look is not None:
             stage = str(entry.body.get("stage"))
@@ -31,7 +32,7 @@ def looks_until(record: RunRecord, stage: Stage, look: int) -> tuple[Measurement
 def faults_of(record: RunRecord) -> dict[str, str]:
     """Return why the latest look at a stage failed, for the stages where it did."""
     faults: dict[str, str] = {}
-    for entry in record.ledger.of_type("look"):
+    for entry in counting(record.ledger, "look"):
         stage, error = str(entry.body.get("stage")), entry.body.get("error")
         faults.pop(stage, None)
         if error is not None:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from auditor.errors import RunError
 from auditor.evidence import Stage
 from auditor.ledger import LEDGER, Entry, RunRecord
+from auditor.ledger.resumed import counting
 
 __all__ = ["Measurement", "last_measurements", "measurements"]
 
@@ -50,8 +51,11 @@ class Measurement:
 
 
 def measurements(record: RunRecord) -> tuple[Measurement, ...]:
-    """Return the measurements in their order; raises :class:`RunError` naming a malformed one."""
-    return tuple(_read(entry) for entry in record.ledger.of_type("measurement"))
+    """Return the measurements that count after a resumption, in their order.
+
+    Raises :class:`RunError` naming a malformed one.
+    """
+    return tuple(_read(entry) for entry in counting(record.ledger, "measurement"))
 
 
 def last_measurements(record: RunRecord) -> dict[tuple[str, Stage], Measurement]:

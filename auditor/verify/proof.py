@@ -22,9 +22,17 @@ from auditor.ledger import Entry, Fault, Head, Signature, VerifyingKey, leaf_has
 from auditor.ledger.encoding import is_digest, read_json
 from auditor.ledger.layout import REGISTER, origin_of
 from auditor.ledger.proofs import LARGEST_PROOF, PROOF_SCHEMA, Proof, StepProof, read_proof
-from auditor.ledger.record_key import BUCKETS, RECORD_METHOD, bucket_leaf, bucket_of, commitment
+from auditor.ledger.record_key import (
+    BUCKETS,
+    RECORD_METHOD,
+    bucket_leaf,
+    bucket_of,
+    commitment,
+    key_root,
+)
+from auditor.ledger.resumed import RESUMED, resumed_body, spans_of
 from auditor.ledger.sorted_tree import WIDTH, neighbours_of_absent
-from auditor.ledger.steps import CHUNK, STEPS_METHOD, step_leaf
+from auditor.ledger.step_segment import CHUNK, STEPS_METHOD, step_leaf
 from auditor.ledger.tree import root_from_path
 
 __all__ = ["ProofVerification", "check_proof", "is_proof_file", "verify_proof"]
@@ -35,7 +43,8 @@ _NOTHING = sha256(b"").digest()
 class ProofVerification(Value):
     """What was verified of a proof, and what is off; exit codes as for a run.
 
-    ``steps`` are the numbers of the steps that used the record, ``None`` where none were recorded.
+    ``steps`` are the numbers of the steps that used the record, ``None`` where none were recorded;
+    ``superseded`` those that used it, too, and were superseded when the training was resumed.
     Of a document that cannot be read there is nothing but faults.
     """
 
@@ -44,6 +53,7 @@ class ProofVerification(Value):
     split: str | None = None
     included: bool | None = None
     steps: tuple[int, ...] | None = None
+    superseded: tuple[int, ...] = ()
     signed: bool = False
     signer: str | None = None
     pinned: bool = False
@@ -68,6 +78,7 @@ class ProofVerification(Value):
             "split": self.split,
             "included": self.included,
             "steps": None if self.steps is None else list(self.steps),
+            "superseded": list(self.superseded),
             "signed": self.signed,
             "signer": self.signer,
             "pinned": self.pinned,
@@ -94,13 +105,21 @@ class ProofVerification(Value):
         elif not self.steps:
             said.append("The proof shows no step that used it; the owner says that none did.")
         else:
-            shown = ", ".join(map(str, self.steps[:10])) + (", …" if len(self.steps) > 10 else "")
-            said.append(f"It was used in {len(self.steps):,} steps: {shown}.")
+            said.append(f"It was used in {len(self.steps):,} steps: {_listed(self.steps)}.")
+        if self.superseded:
+            said.append(
+                f"It was used, too, in {len(self.superseded):,} steps that were superseded when "
+                f"the training was resumed from a state before them: {_listed(self.superseded)}."
+            )
         if self.steps is not None:
             said.append(
                 "That no further step used it is checked against the run folder, not by the proof."
             )
         return tuple(said)
+
+
+def _listed(steps: Sequence[int]) -> str:
+    return ", ".join(map(str, steps[:10])) + (", …" if len(steps) > 10 else "")
 
 
 def is_proof_file(path: Path) -> bool:
@@ -173,6 +192,7 @@ def check_proof(
         split=proof.split,
         included=proof.included,
         steps=None if proof.steps is None else tuple(step.step for step in proof.steps),
+        superseded=tuple(step.step for step in proof.superseded or ()),
         signed=signed,
         signer=None if signer is None else str(signer),
         pinned=pinned and signed,
@@ -202,7 +222,7 @@ def _read_entries(proof: Proof, head: Head, faults: list[Fault]) -> list[Entry]:
         entries.append(entry)
     kinds = [(entry.seq == 0, entry.type) for entry in entries]
     if kinds[:2] != [(True, REGISTER), (False, "records")] or any(
-        kind != (False, "steps") for kind in kinds[2:]
+        kind not in ((False, "steps"), (False, RESUMED)) for kind in kinds[2:]
     ):
         what = "not entry 0, an entry of records, and entries of steps"
         faults.append(Fault(where="entries", what=what))
@@ -210,7 +230,7 @@ def _read_entries(proof: Proof, head: Head, faults: list[Fault]) -> list[Entry]:
     origin, run = head.origin, entries[0].body.get("run")
     if run != proof.run or origin != origin_of(proof.run):
         faults.append(Fault(where="run", what="entry 0 and the head name another run"))
-    if any(entry.body.get("split") != proof.split for entry in entries[1:]):
+    if any(e.body.get("split") != proof.split for e in entries[1:] if e.type != RESUMED):
         faults.append(Fault(where="split", what="the entries speak of another split"))
     return entries
 
@@ -256,8 +276,10 @@ def _check_record(proof: Proof, entries: Sequence[Entry], faults: list[Fault]) -
         faults.append(Fault(where="record", what=error.what))
         return
     root = _root(bucket_leaf(secret), index=bucket, size=BUCKETS, path=proof.key.path)
-    if len(secret) != WIDTH or root is None or _digest(root) != first.get("records_key_root"):
-        what = "this is not the key of the record's bucket to which entry 0 commits"
+    committed = key_root(first, records)
+    if len(secret) != WIDTH or root is None or _digest(root) != committed:
+        by = 0 if "records_key_root" in first else entries[1].seq
+        what = f"this is not the key of the record's bucket to which entry {by} commits"
         faults.append(Fault(where="key", what=what))
         return
     count = _number(records.get("count"))
@@ -293,18 +315,38 @@ def _shows_absence(mine: bytes, leaves: list[bytes], indices: list[int], count: 
 
 
 def _check_steps(proof: Proof, entries: Sequence[Entry], mine: bytes, faults: list[Fault]) -> None:
-    steps = proof.steps or []
-    numbers = [step.step for step in steps]
-    segments = {entry.seq: entry for entry in entries}
-    if steps and not proof.included:
+    steps, superseded = proof.steps or [], proof.superseded or []
+    segments = {entry.seq: entry for entry in entries if entry.type != RESUMED}
+    resumptions = [entry for entry in entries if entry.type == RESUMED]
+    if (steps or superseded) and not proof.included:
         faults.append(Fault(where="steps", what="steps that used a record that is not included"))
-    if numbers != sorted(set(numbers)) or list(segments) != sorted({s.segment for s in steps}):
+    numbers = [step.step for step in steps]
+    places = [(step.segment, step.step) for step in superseded]
+    order = [entry.seq for entry in entries]
+    shown = {step.segment for step in (*steps, *superseded)}
+    if (
+        numbers != sorted(set(numbers))
+        or places != sorted(set(places))
+        or order != sorted(set(order))
+        or set(segments) != shown
+        or bool(resumptions) != bool(superseded)
+        or proof.superseded == []
+    ):
         faults.append(Fault(where="steps", what="not in order, or not those of the entries"))
-    for number, step in enumerate(steps):
-        entry = segments.get(step.segment)
-        if entry is None or not _is_step_of(step, entry.body, mine):
-            what = "this step of the ledger did not use the record"
-            faults.append(Fault(where=f"steps[{number}]", what=what))
+    if any(resumed_body(entry) is None for entry in resumptions):
+        faults.append(Fault(where="entries", what="a resumption that does not say from where"))
+    spans = spans_of(resumptions, max(order, default=0) + 1)
+    for name, listed, counts in (("steps", steps, True), ("superseded", superseded, False)):
+        for number, step in enumerate(listed):
+            entry = segments.get(step.segment)
+            if entry is None or not _is_step_of(step, entry.body, mine):
+                what = "this step of the ledger did not use the record"
+                faults.append(Fault(where=f"{name}[{number}]", what=what))
+            elif (entry.seq in spans) != counts:
+                what = "the entries shown do not say that this step was superseded"
+                if counts:
+                    what = "the entries shown say that this step was superseded"
+                faults.append(Fault(where=f"{name}[{number}]", what=what))
 
 
 def _is_step_of(step: StepProof, body: dict[str, Any], mine: bytes) -> bool:

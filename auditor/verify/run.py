@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,12 +14,14 @@ from auditor.ledger import (
     VERDICT,
     Fault,
     Integrity,
+    Ledger,
     RunRecord,
     VerifyingKey,
     examine_run,
 )
 from auditor.ledger.layout import SALTS
 from auditor.ledger.records_integrity import check_records
+from auditor.ledger.resumed import counting
 from auditor.ledger.statements import check_statements
 from auditor.ledger.timestamp import ENTRY_0_STAMP, Timestamp
 from auditor.verify.compare import first_difference
@@ -35,6 +38,8 @@ from auditor.verify.shown import check_shown
 from auditor.verify.timestamps import check_timestamp
 
 __all__ = ["Verification", "verify_run"]
+
+_STEP_FILES = (f"{EVIDENCE}/steps-", f"{EVIDENCE}/trace-")
 
 
 class Verification(Value):
@@ -135,7 +140,8 @@ def verify_run(
     folder = Path(path).expanduser()
     name = folder.resolve().name
     if integrity.faults and not integrity.interrupted:
-        return Verification(run=name, integrity=integrity, faults=integrity.faults)
+        faults = [*integrity.faults, *_steps_off(integrity, folder, ledger)]
+        return Verification(run=name, integrity=integrity, faults=tuple(faults))
     try:
         record = RunRecord.of(folder, ledger)
         if integrity.interrupted:
@@ -176,6 +182,16 @@ def verify_run(
     )  # fmt: skip
 
 
+def _steps_off(integrity: Integrity, folder: Path, ledger: Ledger) -> list[Fault]:
+    """Tell of changed files of steps which step is off, as far as they can be read."""
+    changed = {f.where for f in integrity.faults if f.where.startswith(_STEP_FILES)}
+    if not changed:
+        return []
+    with contextlib.suppress(AuditorError, IndexError):
+        return [fault for fault in check_records(folder, ledger) if fault.where in changed]
+    return []
+
+
 def _recompute(record: RunRecord) -> tuple[int, int, str | None, tuple[Fault, ...]]:
     faults: list[Fault] = []
     statistics = Statistics(record)
@@ -188,7 +204,7 @@ def _recompute(record: RunRecord) -> tuple[int, int, str | None, tuple[Fault, ..
             faults.append(Fault(where=FINDINGS, what=difference))
     policy = registered_policy(record)
     verdict = record.verdict
-    gates = record.ledger.of_type("gate")
+    gates = counting(record.ledger, "gate")
     if (verdict is None) != (not gates):
         faults.append(Fault(where=VERDICT, what="verdict and gate entries do not agree"))
     if verdict is None or policy is None or not gates:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from auditor.ledger import EVIDENCE, FINDINGS, VERDICT, Fault, RunRecord
+from auditor.ledger.resumed import counting
 from auditor.verify.compare import first_difference
 from auditor.verify.gates import moment_faults
 from auditor.verify.measurements import last_measurements
@@ -59,7 +60,7 @@ def _status(record: RunRecord) -> str | None:
 
 
 def _gate_faults(record: RunRecord) -> tuple[Fault, ...]:
-    gates = record.ledger.of_type("gate")
+    gates = counting(record.ledger, "gate")
     if not gates:
         return ()
     if gates[-1].body.get("verdict") != record.files.get(VERDICT):

@@ -41,7 +41,7 @@ def committing(records: int) -> Row:
 
 
 def recording(steps: int, *, batch: int = 256) -> Row:
-    """What recording adds to a step: taking the batch, ending it, and its share of a flush."""
+    """What recording adds to a step: its records, loss and random state, and its share of a flush."""
     import torch
 
     records = steps * batch
@@ -61,10 +61,9 @@ def recording(steps: int, *, batch: int = 256) -> Row:
             optimizer.zero_grad()
 
     def recorded() -> None:
-        recorder = StepRecorder(committed)
+        recorder = StepRecorder(committed, chain=SECRET)
         for rows in order:
-            recorder.add(rows)
-            recorder.step()
+            recorder.record(rows, loss=0.5, random_state=SECRET)
         assert recorder.flush() is not None
 
     measured = side_by_side(training, recorded, runs=5)
@@ -94,9 +93,9 @@ def proving(records: int) -> Row:
                 recorder.add(rows)
                 recorder.step()
             flushed: Any = recorder.flush()
-            body, name, data = flushed
-            run.write(name, data)
-            writer.append("steps", body)
+            for name, data in flushed.files.items():
+                run.write(name, data)
+            writer.append("steps", flushed.body)
             run.seal(writer, None)
         proof = format_proof(make_proof(run.path, "17", key=key))
         file = Path(folder) / "proof.json"

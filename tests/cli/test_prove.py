@@ -32,9 +32,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
             recorder.step()
         flushed = recorder.flush()
         assert flushed is not None
-        body, name, data = flushed
-        run.write(name, data)
-        writer.append("steps", body)
+        for name, data in flushed.files.items():
+            run.write(name, data)
+        writer.append("steps", flushed.body)
         run.seal(writer, key)
     secret.save(record_key_file(run.path), run=run.path)
     return folder

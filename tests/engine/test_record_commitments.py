@@ -100,16 +100,17 @@ def test_nothing_is_left_of_an_audit_that_was_discarded(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("record_id", [None, "id"])
-def test_without_ids_or_without_a_folder_nothing_is_committed_to(
-    tmp_path: Path, record_id: str | None
+@pytest.mark.parametrize("attached", [False, True])
+def test_without_a_folder_or_without_ids_and_a_loop_nothing_is_committed_to(
+    tmp_path: Path, attached: bool
 ) -> None:
-    run = None if record_id else tmp_path / "run"
+    run = None if attached else tmp_path / "run"
     with Audit(run=run) as audit:
-        audit.data(train=FRAME, **{**ROLES, "record_id": record_id})
-        train(audit)
+        audit.data(train=FRAME, **{**ROLES, "record_id": "id" if attached else None})
+        if attached:
+            train(audit)
         assert audit.record_key is None
-    assert [path.name for path in tmp_path.iterdir()] == ([] if record_id else ["run"])
+    assert [path.name for path in tmp_path.iterdir()] == ([] if attached else ["run"])
 
 
 def test_ids_that_repeat_are_refused(tmp_path: Path) -> None:

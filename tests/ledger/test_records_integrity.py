@@ -37,9 +37,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ledger]:
             recorder.step()
             flushed = recorder.flush()
             assert flushed is not None
-            body, name, data = flushed
-            run.write(name, data)
-            writer.append("steps", body)
+            for name, data in flushed.files.items():
+                run.write(name, data)
+            writer.append("steps", flushed.body)
         run.seal(writer, None)
     return run.path, parse_ledger((run.path / "ledger.jsonl").read_bytes())
 
@@ -149,7 +149,7 @@ def test_any_change_to_a_file_of_steps_is_refused_or_another_root(
     recorded: tuple[Path, Ledger],
 ) -> None:
     from auditor.errors import InputError
-    from auditor.ledger.steps import StepSegment
+    from auditor.ledger.step_segment import StepSegment
     from auditor.ledger.tree import fold_hashes
 
     run, ledger = recorded

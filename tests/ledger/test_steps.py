@@ -13,7 +13,8 @@ from auditor.errors import InputError
 from auditor.ledger import leaf_hash, tree_root
 from auditor.ledger.commitments import RecordCommitments, commit_records
 from auditor.ledger.record_key import RecordKey
-from auditor.ledger.steps import StepRecorder, StepSegment
+from auditor.ledger.step_segment import StepSegment
+from auditor.ledger.steps import StepRecorder
 
 ROWS = 50
 
@@ -39,8 +40,9 @@ def taken(
         if number in syncs or number == len(steps):
             flushed = recorder.flush()
             assert flushed is not None
-            body, name, data = flushed
-            found.append((body, StepSegment.read(data, records=ROWS, where=name)))
+            body = flushed.body
+            data = flushed.files[str(body["file"])]
+            found.append((body, StepSegment.read(data, records=ROWS, where="steps")))
             assert recorder.pending == 0
     return found
 
@@ -100,7 +102,7 @@ def test_a_step_by_hand() -> None:
     recorder.add([0])  # a step that has not ended
     flushed = recorder.flush()
     assert flushed is not None
-    body, name, data = flushed
+    body, ((name, data),) = flushed.body, flushed.files.items()
     leaf = bytes(records.leaves[0])
     chunk = leaf_hash(leaf + leaf)
     expected = leaf_hash((9).to_bytes(8, "big") + (2).to_bytes(8, "big") + chunk)
@@ -116,7 +118,7 @@ def test_a_step_by_hand() -> None:
     recorder.step()
     later = recorder.flush()
     assert later is not None
-    assert (later[0]["first"], later[0]["records"]) == (10, 1)
+    assert (later.body["first"], later.body["records"]) == (10, 1)
 
 
 def test_nothing_recorded_is_nothing_to_write(records: RecordCommitments) -> None:
@@ -135,5 +137,5 @@ def test_the_recorder_keeps_no_reference_to_the_loop_s_array(records: RecordComm
     recorder.step()
     flushed = recorder.flush()
     assert flushed is not None
-    segment = StepSegment.read(flushed[2], records=ROWS, where="steps")
+    segment = StepSegment.read(next(iter(flushed.files.values())), records=ROWS, where="steps")
     assert segment.positions.tolist() == records.places[[3, 4]].tolist()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from auditor.ledger import RunFolder, SigningKey
 from auditor.ledger.commitments import commit_records
 from auditor.ledger.record_key import RecordKey
 from auditor.ledger.steps import StepRecorder
+from auditor.ledger.trace import chain_start
 
 RecordedRun = Callable[..., Path]
 
@@ -48,6 +50,7 @@ def recorded_run(
         steps: Sequence[Sequence[Sequence[int]]] = (),
         key: SigningKey | None = signer,
         name: str = "small",
+        traced: bool = True,
     ) -> Path:
         run = RunFolder.create(tmp_path_factory.mktemp("runs") / name)
         moment = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -64,16 +67,19 @@ def recorded_run(
                 committed = commit_records(records, record_key, split="train")
                 run.write(committed.name, committed.data())
                 writer.append("records", committed.body())
-                recorder = StepRecorder(committed)
+                assert writer.first is not None
+                start = chain_start(writer.first.digest) if traced else None
+                recorder = StepRecorder(committed, chain=start)
                 for segment in steps:
                     for batch in segment:
-                        recorder.add(batch)
-                        recorder.step()
+                        digest = sha256(str(batch).encode()).digest()
+                        recorder.record(batch, loss=1 / (1 + len(batch)), random_state=digest)
+                    recorder.checkpoint(bytes(range(32)))
                     flushed = recorder.flush()
                     assert flushed is not None
-                    body, file, data = flushed
-                    run.write(file, data)
-                    writer.append("steps", body)
+                    for file, data in flushed.files.items():
+                        run.write(file, data)
+                    writer.append("steps", flushed.body)
             run.seal(writer, key)
         return run.path
 

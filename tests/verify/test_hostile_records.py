@@ -60,9 +60,11 @@ def quietly(*arguments: object) -> int:
         return standalone([str(argument) for argument in arguments])
 
 
-@pytest.fixture(scope="session")
-def unsigned_run(recorded_run: RecordedRun) -> Path:
-    return recorded_run(["a", "b", "c", "d"], steps=[[[0, 1], [1]], [[2]]], key=None)
+@pytest.fixture(scope="session", params=[False, True], ids=["untraced", "traced"])
+def unsigned_run(request: pytest.FixtureRequest, recorded_run: RecordedRun) -> Path:
+    return recorded_run(
+        ["a", "b", "c", "d"], steps=[[[0, 1], [1]], [[2]]], key=None, traced=request.param
+    )
 
 
 @settings(max_examples=150)
@@ -95,7 +97,8 @@ def test_consistent_nonsense_in_a_ledger_is_a_fault_for_both(
     code = quietly(folder)
     faults = check_records(folder, parse_ledger((folder / "ledger.jsonl").read_bytes()))
     harmless = entries[0]["body"].keys() - {"run", "signer", "policy", "records_key_root"}
-    if seq == 0 and path[0] in harmless:
+    traced = "trace" in entries[2]["body"]
+    if seq == 0 and path[0] in harmless and not (traced and entries[0]["body"] != body):
         assert (code, faults) == (3, [])
     elif entries[seq]["body"] != body:
         assert code == 1, (seq, path)

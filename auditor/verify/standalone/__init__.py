@@ -14,7 +14,7 @@ from pathlib import Path
 
 __all__ = ["standalone_source"]
 
-_PARTS = ("formats", "signatures", "records", "withheld", "folder", "proof", "command")
+_PARTS = ("formats", "signatures", "steps", "records", "withheld", "folder", "proof", "command")
 
 _HEADER = '''#!/usr/bin/env python3
 """Verifies a run folder or a proof file of auditor, without auditor: this file and Python alone.

@@ -23,7 +23,9 @@ from auditor.verify.standalone.formats import (
     step_leaf,
     unhex,
 )
+from auditor.verify.standalone.records import key_root
 from auditor.verify.standalone.signatures import Report, check_note
+from auditor.verify.standalone.steps import resumption
 
 __all__ = ["check_proof"]
 
@@ -46,12 +48,14 @@ def check_proof(report: Report, data: bytes) -> None:
         proof = read_json(data[:-1])
     except Bad as error:
         return report.fault("the proof", str(error))
-    whole = data[-1:] == b"\n" and shaped(proof, PROOF, ("steps",)) and shaped(
+    whole = data[-1:] == b"\n" and shaped(
+        proof, PROOF, ("steps", "superseded")
+    ) and shaped(
         proof["key"], SECRET
     ) and all(
         isinstance(part, list) and all(shaped(item, shape) for item in part)
         for part, shape in ((proof["entries"], LINE), (proof["leaves"], LEAF),
-                            (proof.get("steps", []), STEP))
+                            (proof.get("steps", []), STEP), (proof.get("superseded", []), STEP))
     )  # fmt: skip
     if not whole or proof["schema"] != "auditor/proof/v1" or len(proof["entries"]) < 2:
         return report.fault("the proof", "not the fields of a proof")
@@ -70,19 +74,19 @@ def check_proof(report: Report, data: bytes) -> None:
         root = climb(leaf_hash(shown["line"].encode()), entry["seq"], note[1], shown["path"])
         report.demand(root == digest_text(note[2]), "entries", "not in the ledger of this head")
     kinds = [entry["type"] for entry in entries]
-    right = kinds == ["register", "records"] + ["steps"] * (len(kinds) - 2)
+    right = kinds[:2] == ["register", "records"] and {*kinds[2:]} <= {"steps", "resumed"}
     report.demand(right and entries[0]["seq"] == 0, "entries", "not register, records, steps")
     named = proof["run"] == first.get("run")
     named = named and note[0] == f"auditor/run/{quote(proof['run'], safe='')}"
     report.demand(named, "run", "entry 0 and the head name another run")
-    right = all(entry["body"].get("split") == split for entry in entries[1:])
+    right = all(e["body"].get("split") == split for e in entries[1:] if e["type"] != "resumed")
     report.demand(right, "split", "the entries speak of another split")
 
     record, secret = proof["record"].encode(), unhex(proof["key"]["key"])
     bucket = int.from_bytes(sha(b"auditor/record-bucket/v1\n" + record)[:2], "big")
     leaf = leaf_hash(sha(b"auditor/record-bucket-commitment/v1\n" + secret))
     root = climb(leaf, bucket, BUCKETS, proof["key"]["path"])
-    right = len(secret) == 32 and root is not None and root == first.get("records_key_root")
+    right = len(secret) == 32 and root is not None and root == key_root(first, records)
     report.demand(right, "key", "not the key of the record's bucket")
     message = b"auditor/record/v1\n" + split.encode() + b"\n" + record
     mine, count = hmac.digest(secret, message, "sha256"), records.get("count")
@@ -103,20 +107,45 @@ def check_proof(report: Report, data: bytes) -> None:
                   and (shown or records.get("root") == digest_text(EMPTY)))  # fmt: skip
         right = [leaf for _, leaf in shown] == [mine] if proof["included"] else absent
         report.demand(right, "leaves", "they do not show what the proof says")
-    steps, segments = proof.get("steps", []), {entry["seq"]: entry for entry in entries[2:]}
-    numbers = [step["step"] for step in steps]
-    right = numbers == sorted(set(numbers)) and (proof["included"] or not steps)
-    right = right and list(segments) == sorted({step["segment"] for step in steps})
-    report.demand(right, "steps", "not in order, or not those of the entries")
-    for step in steps:
-        body = segments.get(step["segment"], {"body": {}})["body"]
-        report.demand(uses(step, body, mine), "steps", f"step {step['step']} is not shown")
+    check_steps_shown(report, proof, entries, mine)
     word = "is" if proof["included"] else "is not"
     report.says.append(f"{proof['record']!r} {word} among the records of {split} of {proof['run']}")
-    if "steps" in proof and proof["included"]:
-        report.says.append(f"steps shown that used it: {', '.join(map(str, numbers)) or 'none'}")
+    for name, said in (("steps", ""), ("superseded", ", superseded by a resumption")):
+        if name in proof and proof["included"]:
+            numbers = ", ".join(str(step["step"]) for step in proof[name]) or "none"
+            report.says.append(f"steps shown that used it{said}: {numbers}")
     report.says.append("that the list is in order, and no step left out, the run folder shows")
     return None
+
+
+def check_steps_shown(
+    report: Report, proof: dict[str, Any], entries: list[dict[str, Any]], mine: bytes
+) -> None:
+    """Hold the steps that used the record against their entries, those superseded apart."""
+    steps, lost = proof.get("steps", []), proof.get("superseded", [])
+    resumed = [entry for entry in entries if entry["type"] == "resumed"]
+    segments = {e["seq"]: e["body"] for e in entries[2:] if e["type"] == "steps"}
+    numbers = [step["step"] for step in steps]
+    places = [(step["segment"], step["step"]) for step in lost]
+    order = [entry["seq"] for entry in entries]
+    right = numbers == sorted(set(numbers)) and places == sorted(set(places))
+    right = right and order == sorted(set(order)) and (proof["included"] or not (steps or lost))
+    right = right and set(segments) == {step["segment"] for step in (*steps, *lost)}
+    right = right and bool(resumed) == bool(lost) == ("superseded" in proof)
+    report.demand(right, "steps", "not in order, or not those of the entries")
+    right = all(resumption(entry) is not None for entry in resumed)
+    report.demand(right, "entries", "a resumption that does not say from where")
+    end, spans = max(order, default=0) + 1, list[tuple[int, int]]()
+    for entry in sorted(resumed, key=lambda entry: entry["seq"], reverse=True):
+        said = resumption(entry)
+        if said is not None and entry["seq"] < end:
+            spans.append((entry["seq"], end))
+            end = said[1]
+    spans.append((0, end))
+    for step, counts in [*((step, True) for step in steps), *((step, False) for step in lost)]:
+        right = uses(step, segments.get(step["segment"], {}), mine)
+        right = right and counts == any(low <= step["segment"] < high for low, high in spans)
+        report.demand(right, "steps", f"step {step['step']} is not shown")
 
 
 def uses(step: dict[str, Any], body: dict[str, Any], mine: bytes) -> bool:
