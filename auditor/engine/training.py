@@ -70,9 +70,11 @@ class Training:
 
     # -- attaching ------------------------------------------------------------------------------
 
-    def identify(self, loader: DataLoader[Any], *, ride: bool = False) -> DataLoader[Any]:
+    def identify(
+        self, loader: DataLoader[Any], *, ride: bool = False, carry: bool = False
+    ) -> DataLoader[Any]:
         """Return a loader that yields what the given one would and tells who is in it."""
-        audited = identified(loader, self.index, self.observer, ride=ride)
+        audited = identified(loader, self.index, self.observer, ride=ride, carry=carry)
         self.given(loader)
         return audited
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from auditor.errors import InputError
 from auditor.loop.content import CONTENT_SIZE, item_digest
 from auditor.loop.records import RecordIndex
 
-__all__ = ["ROWS", "Listener", "identified", "identify_in_place", "released"]
+__all__ = ["ROWS", "Carried", "Listener", "identified", "identify_in_place", "released"]
 
 ROWS = "auditor_rows"
 """The key under which rows ride in a batch that is a mapping."""
@@ -42,6 +42,14 @@ class Listener(Protocol):
 
     def end_epoch(self) -> None:
         """End a pass that was not broken off."""
+
+
+class Carried(NamedTuple):
+    """A batch with its rows beside it, on its way through what fetches ahead of the model."""
+
+    rows: torch.Tensor
+    content: torch.Tensor | None
+    batch: Any
 
 
 class _Identified:
@@ -119,7 +127,7 @@ class _Collate:
         given = [item for _, _, item in items]
         batch = self.collate(given if self.batched else given[0])
         if not self.ride:
-            return rows, content, batch
+            return Carried(rows, content, batch)
         if not isinstance(batch, MutableMapping):
             raise InputError(
                 f"the collation gives a {type(batch).__name__}", valid="a mapping of tensors"
@@ -165,18 +173,24 @@ class _Iterator:
 
 
 def identified(
-    loader: DataLoader[Any], index: RecordIndex, listener: Listener, *, ride: bool = False
+    loader: DataLoader[Any],
+    index: RecordIndex,
+    listener: Listener,
+    *,
+    ride: bool = False,
+    carry: bool = False,
 ) -> DataLoader[Any]:
     """Return a loader of the same type over the same sampler, generator and workers.
 
-    With ``ride`` the rows stay in the batch, which is a mapping, under :data:`ROWS`. Items of an
+    With ``ride`` the rows stay in the batch, which is a mapping, under :data:`ROWS`. With ``carry``
+    the loader yields :class:`Carried`: whoever fetches from it takes the batch out. Items of an
     iterable-style dataset are matched by the id that they carry; without one they are records of
     which nothing is known but a digest of their content.
 
     Raises :class:`InputError` for a loader that is no ``DataLoader``, and where dataset and table
     differ in length.
     """
-    return identify_in_place(copy.copy(_checked(loader)), index, listener, ride=ride)
+    return identify_in_place(copy.copy(_checked(loader)), index, listener, ride=ride, carry=carry)
 
 
 def identify_in_place(
@@ -185,6 +199,7 @@ def identify_in_place(
     listener: Listener,
     *,
     ride: bool = False,
+    carry: bool = False,
     outer: Any = None,
 ) -> DataLoader[Any]:
     """Make the very loader tell who is in its batches; :func:`released` undoes it.
@@ -218,7 +233,7 @@ def identify_in_place(
     base = type(telling)
 
     def __iter__(self: Any) -> Iterator[Any]:  # noqa: N807 -- becomes the method
-        return _Iterator(base.__iter__(self), listener, strip=not ride)
+        return _Iterator(base.__iter__(self), listener, strip=not (ride or carry))
 
     telling.__class__ = type(base.__name__, (base,), {"__iter__": __iter__})
     return loader
