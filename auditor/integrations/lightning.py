@@ -81,7 +81,6 @@ class AuditCallback(Callback):
             scaler = getattr(trainer.precision_plugin, "scaler", None)
             for optimizer in trainer.optimizers:
                 training.watch(optimizer, scaler=scaler)
-                scaler = None
             self.audit.training_begun(
                 optimizer=", ".join(type(o).__name__ for o in trainer.optimizers),
                 criterion=type(criterion).__name__ if criterion is not None else "outputs",
@@ -227,10 +226,7 @@ def _strip(fetcher: Any, listener: Any) -> None:
         return
 
     def part(found: Any) -> Any:
-        if not isinstance(found, Carried):
-            return found
-        listener.announce(found.rows, found.content)
-        return found.batch
+        return found.told(listener) if isinstance(found, Carried) else found
 
     def __next__(self: Any) -> Any:  # noqa: N807 -- becomes the method
         found = base.__next__(self)

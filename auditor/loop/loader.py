@@ -48,8 +48,13 @@ class Carried(NamedTuple):
     """A batch with its rows beside it, on its way through what fetches ahead of the model."""
 
     rows: torch.Tensor
-    content: torch.Tensor | None
+    content: torch.Tensor
     batch: Any
+
+    def told(self, listener: Listener) -> Any:
+        """Tell a listener who is in the batch, and return it."""
+        listener.announce(self.rows, self.content.cpu() if self.content.numel() else None)
+        return self.batch
 
 
 class _Identified:
@@ -123,7 +128,9 @@ class _Collate:
         items = items if self.batched else [items]
         rows = torch.tensor([row for row, _, _ in items])
         digests = [digest for _, digest, _ in items]
-        content = None if None in digests else _bytes_tensor(digests)
+        # Never None: frameworks concatenate and slice what rides beside a batch.
+        known = None in digests or not digests
+        content = torch.zeros((len(rows), 0), dtype=torch.uint8) if known else _bytes_tensor(digests)
         given = [item for _, _, item in items]
         batch = self.collate(given if self.batched else given[0])
         if not self.ride:
@@ -159,9 +166,7 @@ class _Iterator:
             raise
         if not self._strip:
             return found
-        rows, content, batch = found
-        self._listener.announce(rows, content)
-        return batch
+        return Carried(*found).told(self._listener)
 
     def __len__(self) -> int:
         return len(self._inner)  # type: ignore[arg-type]
@@ -235,7 +240,7 @@ def identify_in_place(
     def __iter__(self: Any) -> Iterator[Any]:  # noqa: N807 -- becomes the method
         return _Iterator(base.__iter__(self), listener, strip=not (ride or carry))
 
-    telling.__class__ = type(base.__name__, (base,), {"__iter__": __iter__})
+    _become(telling, type(base.__name__, (base,), {"__iter__": __iter__}))
     return loader
 
 
@@ -245,7 +250,12 @@ def released(loader: Any, *, outer: Any = None) -> None:
     if isinstance(loader.__dict__.get("collate_fn"), _Collate):
         loader.__dict__["dataset"] = loader.dataset.dataset
         loader.__dict__["collate_fn"] = loader.collate_fn.collate
-        telling.__class__ = type(telling).__mro__[1]
+        _become(telling, type(telling).__mro__[1])
+
+
+def _become(instance: Any, kind: type) -> None:
+    """Set the class of an object, also where it tells that it were of another one (accelerate)."""
+    object.__dict__["__class__"].__set__(instance, kind)
 
 
 def _checked(loader: Any) -> DataLoader[Any]:
