@@ -6,19 +6,25 @@ loader tells who is in a batch when it gives it out, however far ahead it fetche
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 
 from auditor.engine.audit import Audit
-from auditor.errors import GateClosed
+from auditor.errors import GateClosed, MissingExtraError
 from auditor.evidence import Verdict
+from auditor.integrations.gates import gated
 from auditor.integrations.states import gathered, restored
 from auditor.loop.loader import identify_in_place, released
 from auditor.loop.world import World
+
+try:
+    from accelerate import Accelerator
+except ImportError as error:
+    raise MissingExtraError(
+        "accelerate is not installed", valid="pip install 'auditor[accelerate]'"
+    ) from error
 
 __all__ = ["AuditCallback"]
 
@@ -26,7 +32,7 @@ __all__ = ["AuditCallback"]
 class AuditCallback:
     """Audits a loop of accelerate, from now until :meth:`detach`.
 
-    Where a rule says stop, :meth:`validate` sets the accelerator's trigger, ``reason`` says why,
+    Where a rule says stop, :meth:`validate` sets the accelerator's trigger, ``stopped`` keeps why,
     and the loop ends where it asks ``accelerator.check_trigger()``. The state of the audit goes
     into ``accelerator.save_state`` and comes back by ``load_state``.
 
@@ -56,7 +62,8 @@ class AuditCallback:
         predict: Any = None,
     ) -> None:
         self.audit, self.accelerator, self.model = audit, accelerator, model
-        self.predict, self.reason = predict, None
+        self.predict: Any = predict
+        self.stopped: GateClosed | None = None
         self._loader = loader
         self.training = training = audit.begin_training(
             accelerator.unwrap_model(model), predict=predict, framework="accelerate",
@@ -148,18 +155,8 @@ class AuditCallback:
         return save
 
     def _gated(self, act: Callable[[], Any]) -> Any:
-        """Do what may close a gate: then all ranks stop. What fails else is said, and no more."""
-        found, reason = None, None
-        try:
-            found = act()
-        except GateClosed as closed:
-            reason = str(closed)
-        except Exception as error:  # noqa: BLE001 -- the audit must never break the training
-            self.training.observer.fault = f"{type(error).__name__}: {error}"
-            warnings.warn(f"the audit goes on without a look: {error}", stacklevel=3)
-        reason = World.current().broadcast(reason)
-        if reason is not None:
-            self.reason = reason
+        found, closed = gated(act)
+        if closed is not None:
+            self.stopped = closed
             self.accelerator.set_trigger()
-            self.accelerator.print(f"the audit ends the training: {reason}")
         return found

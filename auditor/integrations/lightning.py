@@ -8,25 +8,29 @@ without validation the end of an epoch is one.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities import rank_zero_info
-from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signature
 from torch.utils._pytree import tree_map
 from torch.utils.data import DataLoader
 
 from auditor.engine.audit import Audit
 from auditor.engine.training import Training
-from auditor.errors import GateClosed
+from auditor.errors import GateClosed, MissingExtraError
+from auditor.integrations.gates import gated
 from auditor.integrations.losses import found_criterion, of_outputs, own_loss
 from auditor.integrations.passes import Pass
 from auditor.integrations.states import gathered, restored
 from auditor.loop.loader import Carried, identified
-from auditor.loop.world import World
+
+try:
+    from lightning.pytorch import Callback, LightningModule, Trainer
+    from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signature
+except ImportError as error:
+    raise MissingExtraError(
+        "lightning is not installed", valid="pip install 'auditor[lightning]'"
+    ) from error
 
 __all__ = ["AuditCallback"]
 
@@ -34,7 +38,7 @@ _STEPS = {"train": "training_step", "validation": "validation_step"}
 
 
 class AuditCallback(Callback):
-    """Audits one ``fit``. Where a rule says stop, the fit ends, and ``reason`` says why.
+    """Audits one ``fit``. Where a rule says stop, the fit ends, and ``stopped`` keeps why.
 
     Parameters
     ----------
@@ -52,7 +56,7 @@ class AuditCallback(Callback):
 
     def __init__(self, audit: Audit, criterion: Any = None, *, predict: Any = None) -> None:
         self.audit, self.criterion, self.predict = audit, criterion, predict
-        self.reason: str | None = None
+        self.stopped: GateClosed | None = None
         self._training: Training | None = None
         self._state: Any = None
         self._fresh = {"train", "validation"}
@@ -195,20 +199,11 @@ class AuditCallback(Callback):
         return save
 
     def _gated(self, trainer: Trainer, act: Callable[[], Any]) -> None:
-        """Do what may close a gate: then all ranks stop. What fails else is said, and no more."""
-        reason = None
-        try:
-            act()
-        except GateClosed as closed:
-            reason = str(closed)
-        except Exception as error:  # noqa: BLE001 -- the audit must never break the training
-            self._training.observer.fault = f"{type(error).__name__}: {error}"
-            warnings.warn(f"the audit goes on without a look: {error}", stacklevel=2)
-        reason = World.current().broadcast(reason)
-        if reason is not None:
-            self.reason, trainer.should_stop = reason, True
+        _, closed = gated(act)
+        if closed is not None:
+            self.stopped, trainer.should_stop = closed, True
+            # A rule that says stop outranks the least number of epochs or steps.
             trainer.fit_loop.min_epochs = trainer.fit_loop.epoch_loop.min_steps = None
-            rank_zero_info(f"the audit ends the training: {reason}")
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: tensors, numbers, strings and bytes, of every rank."""

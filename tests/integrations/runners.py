@@ -11,7 +11,7 @@ import torch
 
 from auditor import Audit
 
-from .conftest import Task, make_model
+from .trainings import Task, make_model
 
 Runner = Callable[..., torch.nn.Module]
 

@@ -14,10 +14,15 @@ import torch
 from auditor.evidence import Finding
 
 from . import runners
-from .conftest import PER_EPOCH, Task
+from .trainings import PER_EPOCH, Task, make_task
 
 EPOCHS = 3
 LIBRARIES = {"accelerate": runners.accelerated, "lightning": runners.lit}
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return make_task()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -40,8 +39,7 @@ class Task:
         return audit
 
 
-@pytest.fixture(scope="session")
-def task() -> Task:
+def make_task() -> Task:
     rng = np.random.default_rng(0)
     sex = rng.choice(["F", "M"], ROWS, p=[0.3, 0.7])
     x = rng.normal(size=(ROWS, 4)) + (sex == "M")[:, None] * 0.5
