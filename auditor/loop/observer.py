@@ -25,6 +25,7 @@ __all__ = ["Observer"]
 
 _KEPT_BATCHES = 16
 _TAIL = 2
+_MOST_WAITING = 4096
 _AT = {name: position for position, name in enumerate(COLUMNS)}
 
 
@@ -52,7 +53,7 @@ class Observer:
     """
 
     COUNTS: ClassVar[tuple[str, ...]] = (
-        "unmatched", "repeated", "skipped_steps", "differing_labels",
+        "unmatched", "unseen", "repeated", "skipped_steps", "differing_labels",
     )  # fmt: skip
     """The counts that ranks add up."""
 
@@ -71,7 +72,7 @@ class Observer:
         self.dynamics = Dynamics(index.rows)
         self.log = StepLog()
         self.fault: str | None = None
-        self.unmatched = self.repeated = self.skipped_steps = 0
+        self.unmatched = self.repeated = self.skipped_steps = self.unseen = 0
         self.differing_labels = 0
         self.epoch = self.step = 0
         self.held: list[Harvested] = []
@@ -80,6 +81,7 @@ class Observer:
         self._handles: list[Any] = []
         self._criteria: dict[int, str] = {}
         self._announced: Batch | None = None
+        self._waiting: deque[Batch] = deque(maxlen=_MOST_WAITING)
         self._done: set[str] = set()
         self._pending: deque[Batch] = deque()
 
@@ -89,6 +91,8 @@ class Observer:
         """Take the rows of the batch that the loop is about to work on."""
         held = b"" if content is None else content.numpy().tobytes()
         self._announced = Batch(rows, self.epoch, self.step + 1, content=held)
+        if torch.is_grad_enabled():  # without gradients it is the user's own evaluation
+            self._waiting.append(self._announced)
         self._done.clear()
 
     def begin_epoch(self) -> None:
@@ -123,6 +127,7 @@ class Observer:
         """End a step: what was consumed since the last one belongs to it."""
         began = self.governor.clock()
         self.step += 1
+        self._settle_waiting(consumed=True)
         self.log.end(self.step, random_digest())
         self.governor.charge(self.governor.clock() - began, always=True)
 
@@ -133,7 +138,18 @@ class Observer:
             if batch.step != self.step + 1:
                 break
             batch.skipped = True
+        self._settle_waiting(consumed=False)
         self.log.skip(self.step + 1)
+
+    def _settle_waiting(self, *, consumed: bool) -> None:
+        """Count the batches of which no loss was seen; a step that saw none consumed them."""
+        self.unseen += len(self._waiting)
+        if consumed and not self._seen:
+            for batch in self._waiting:
+                batch.step = self.step
+                self._pending.append(batch)
+        self._waiting.clear()
+        self._seen = False
 
     def _after_loss(
         self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any
@@ -175,7 +191,7 @@ class Observer:
         if len(self._pending) >= _KEPT_BATCHES and first:
             self._fold(at_least=1)
 
-    _observing = False
+    _observing = _seen = False
 
     def _take(
         self,
@@ -201,6 +217,9 @@ class Observer:
         with torch.no_grad():
             if not self._done:
                 self._pending.append(batch)
+                self._seen = True
+                if self._waiting and self._waiting[-1] is batch:
+                    self._waiting.pop()
             self._done.add(name)
             if not name and isinstance(loss, torch.Tensor):
                 batch.loss = loss.detach().mean() if loss.ndim else loss.detach().clone()
@@ -322,6 +341,7 @@ class Observer:
             "steps": self.step,
             "skipped_steps": self.skipped_steps,
             "unmatched_batches": self.unmatched,
+            "unseen_batches": self.unseen + len(self._waiting),
             "repeated_losses": self.repeated,
             "differing_labels": self.differing_labels,
             "fault": self.fault,
