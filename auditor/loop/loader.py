@@ -364,4 +364,7 @@ def _carries_ids(dataset: Any, index: RecordIndex) -> bool:
     # Looking at an item must leave no trace in the random state that a transform may use.
     with torch.random.fork_rng(devices=[]):
         item = dataset[0]
-    return isinstance(item, Mapping) and index.record_id in item
+    if not index.carried(item):
+        return False
+    index.row_of_id(item[index.record_id])  # ids of another form: then nobody would be known
+    return True

@@ -81,6 +81,7 @@ class Observer:
         self._handles: list[Any] = []
         self._criteria: dict[int, str] = {}
         self._announced: Batch | None = None
+        self._hidden: Batch | None = None
         self._waiting: deque[Batch] = deque(maxlen=_MOST_WAITING)
         self._done: set[str] = set()
         self._pending: deque[Batch] = deque()
@@ -154,15 +155,17 @@ class Observer:
     def _after_loss(
         self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any
     ) -> None:
-        # A loss without gradients is the user's own evaluation; inside backward, activation
-        # checkpointing runs the forward again.
-        if not torch.is_grad_enabled():
-            return
         if torch.compiler.is_compiling():
             return
-        if _inside_backward():
+        # A loss without gradients is the user's own evaluation, or that of a forward which
+        # (reentrant) checkpointing runs again, inside of backward.
+        if not torch.is_grad_enabled():
+            self._hidden = self._announced
             return
-        self.saw(args, kwargs, module, loss=out, name=self._criteria.get(id(module), ""))
+        name = self._criteria.get(id(module), "")
+        if _inside_backward() and (self._hidden is not self._announced or name in self._done):
+            return
+        self.saw(args, kwargs, module, loss=out, name=name)
 
     def saw(
         self,
