@@ -14,7 +14,7 @@ from auditor.errors import InputError
 from auditor.loop.compute import ComputeMeter
 from auditor.loop.evaluation import device_of
 from auditor.loop.harvest import Harvested
-from auditor.loop.loader import identified
+from auditor.loop.loader import Carried, identified
 from auditor.loop.observer import Observer
 from auditor.loop.outputs import Predict, Reader
 from auditor.loop.steps import ConsumedStep, merged_steps
@@ -78,9 +78,11 @@ class Training:
 
     # -- attaching ------------------------------------------------------------------------------
 
-    def identify(self, loader: DataLoader[Any], *, ride: bool = False) -> DataLoader[Any]:
+    def identify(
+        self, loader: DataLoader[Any], *, ride: bool = False, carry: bool = False
+    ) -> DataLoader[Any]:
         """Return a loader that yields what the given one would and tells who is in it."""
-        audited = identified(loader, self.index, self.observer, ride=ride)
+        audited = identified(loader, self.index, self.observer, ride=ride, carry=carry)
         self.given(loader)
         return audited
 
@@ -113,7 +115,7 @@ class Training:
         if not isinstance(optimizer, torch.optim.Optimizer):
             return
         self.observer.watch(optimizer)
-        if scaler is not None:
+        if scaler is not None and "step" not in scaler.__dict__:  # one scaler of several optimizers
             self._watch_scaler(scaler)
 
     def _watch_scaler(self, scaler: Any) -> None:
@@ -286,6 +288,8 @@ class Training:
         collate: Any = self._given.collate_fn
         with torch.random.fork_rng(devices=[]):
             batch = collate([dataset[position] for position in order])
+        if isinstance(batch, Carried):
+            batch = batch.batch
         inputs = batch[0] if isinstance(batch, (tuple, list)) else batch
         if not isinstance(inputs, torch.Tensor):
             raise InputError("the inputs are not one tensor", valid="background=")

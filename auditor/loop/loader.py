@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from auditor.loop.compute import positions_of
 from auditor.loop.content import CONTENT_SIZE, item_digest
 from auditor.loop.records import RecordIndex
 
-__all__ = ["ROWS", "Listener", "identified", "identify_in_place", "released"]
+__all__ = ["ROWS", "Carried", "Listener", "identified", "identify_in_place", "released"]
 
 ROWS = "auditor_rows"
 """The key under which rows ride in a batch that is a mapping."""
@@ -51,6 +51,20 @@ class Listener(Protocol):
 
     def end_epoch(self) -> None:
         """End a pass that was not broken off."""
+
+
+class Carried(NamedTuple):
+    """A batch with its rows beside it, on its way through what fetches ahead of the model."""
+
+    rows: torch.Tensor
+    content: torch.Tensor
+    batch: Any
+
+    def told(self, listener: Listener) -> Any:
+        """Tell a listener who is in the batch, and return it."""
+        content = self.content.cpu() if self.content.numel() else None
+        listener.announce(self.rows, content, positions_of(self.batch))
+        return self.batch
 
 
 class _Identified:
@@ -124,17 +138,22 @@ class _Collate:
         items = items if self.batched else [items]
         rows = torch.tensor([row for row, _, _ in items])
         digests = [digest for _, digest, _ in items]
-        content = None if None in digests else _bytes_tensor(digests)
+        content = _nothing(rows) if None in digests or not digests else _bytes_tensor(digests)
         given = [item for _, _, item in items]
         batch = self.collate(given if self.batched else given[0])
         if not self.ride:
-            return rows, content, batch
+            return Carried(rows, content, batch)
         if not isinstance(batch, MutableMapping):
             raise InputError(
                 f"the collation gives a {type(batch).__name__}", valid="a mapping of tensors"
             )
         batch[ROWS] = rows
         return batch
+
+
+def _nothing(rows: torch.Tensor) -> torch.Tensor:
+    # Not None: frameworks concatenate and slice what travels beside a batch.
+    return torch.zeros((len(rows), 0), dtype=torch.uint8)
 
 
 def _bytes_tensor(digests: Sequence[bytes]) -> torch.Tensor:
@@ -150,12 +169,12 @@ class _Recorded:
     for every item.
     """
 
-    def __init__(self, sampler: Any) -> None:
-        self.sampler = sampler
+    def __init__(self, given: Any) -> None:
+        self.given = given
         self.drawn: deque[Any] = deque()
 
     def __iter__(self) -> Iterator[Any]:
-        return self._record(iter(self.sampler), self.drawn)
+        return self._record(iter(self.given), self.drawn)
 
     @staticmethod
     def _record(drawing: Iterator[Any], drawn: deque[Any]) -> Iterator[Any]:
@@ -164,22 +183,24 @@ class _Recorded:
             yield positions
 
     def __len__(self) -> int:
-        return len(self.sampler)
+        return len(self.given)
 
     def __getattr__(self, name: str) -> Any:
-        if name == "sampler" or name.startswith("__"):
+        if name == "given" or name.startswith("__"):
             raise AttributeError(name)
-        return getattr(self.sampler, name)
+        return getattr(self.given, name)
 
 
 class _DrawnIterator:
     """The iterator of a loader whose sampler is recorded."""
 
-    def __init__(self, loader: Any, base: Any, sampler: _Recorded, listener: Listener) -> None:
+    def __init__(
+        self, loader: Any, base: Any, sampler: _Recorded, listener: Listener, *, strip: bool
+    ) -> None:
         # A fresh queue for every pass: one that was broken off leaves draws behind.
         self._drawn = sampler.drawn = deque()
         self._inner = base.__iter__(loader)
-        self._listener = listener
+        self._listener, self._strip = listener, strip
         listener.begin_epoch()
 
     def __iter__(self) -> Iterator[Any]:
@@ -191,10 +212,9 @@ class _DrawnIterator:
         except StopIteration:
             self._listener.end_epoch()
             raise
-        positions = self._drawn.popleft()
-        rows = torch.tensor(positions).reshape(-1)
-        self._listener.announce(rows, None, positions_of(batch))
-        return batch
+        rows = torch.tensor(self._drawn.popleft()).reshape(-1)
+        carried = Carried(rows, _nothing(rows), batch)
+        return carried.told(self._listener) if self._strip else carried
 
     def __len__(self) -> int:
         return len(self._inner)
@@ -223,9 +243,7 @@ class _Iterator:
             raise
         if not self._strip:
             return found
-        rows, content, batch = found
-        self._listener.announce(rows, content, positions_of(batch))
-        return batch
+        return Carried(*found).told(self._listener)
 
     def __len__(self) -> int:
         return len(self._inner)  # type: ignore[arg-type]
@@ -237,18 +255,24 @@ class _Iterator:
 
 
 def identified(
-    loader: DataLoader[Any], index: RecordIndex, listener: Listener, *, ride: bool = False
+    loader: DataLoader[Any],
+    index: RecordIndex,
+    listener: Listener,
+    *,
+    ride: bool = False,
+    carry: bool = False,
 ) -> DataLoader[Any]:
     """Return a loader of the same type over the same sampler, generator and workers.
 
-    With ``ride`` the rows stay in the batch, which is a mapping, under :data:`ROWS`. Items of an
+    With ``ride`` the rows stay in the batch, which is a mapping, under :data:`ROWS`. With ``carry``
+    the loader yields :class:`Carried`: whoever fetches from it takes the batch out. Items of an
     iterable-style dataset are matched by the id that they carry; without one they are records of
     which nothing is known but a digest of their content.
 
     Raises :class:`InputError` for a loader that is no ``DataLoader``, and where dataset and table
     differ in length.
     """
-    return identify_in_place(copy.copy(_checked(loader)), index, listener, ride=ride)
+    return identify_in_place(copy.copy(_checked(loader)), index, listener, ride=ride, carry=carry)
 
 
 def identify_in_place(
@@ -257,6 +281,7 @@ def identify_in_place(
     listener: Listener,
     *,
     ride: bool = False,
+    carry: bool = False,
     outer: Any = None,
 ) -> DataLoader[Any]:
     """Make the very loader tell who is in its batches; :func:`released` undoes it.
@@ -280,7 +305,7 @@ def identify_in_place(
                 valid="equal lengths, or items that carry the record id",
             )
         if not by_id and not ride and outer is None and getattr(loader, "in_order", True):
-            return _record_sampler(loader, listener)
+            return _record_sampler(loader, listener, strip=not carry)
         wrapped = _Identified(dataset, index, by_id=by_id)
     batched = loader.batch_sampler is not None if not stream else loader.batch_size is not None
     given = loader.collate_fn or (default_collate if batched else default_convert)
@@ -292,22 +317,22 @@ def identify_in_place(
     base = type(telling)
 
     def __iter__(self: Any) -> Iterator[Any]:  # noqa: N807 -- becomes the method
-        return _Iterator(base.__iter__(self), listener, strip=not ride)
+        return _Iterator(base.__iter__(self), listener, strip=not (ride or carry))
 
-    telling.__class__ = type(base.__name__, (base,), {"__iter__": __iter__})
+    _become(telling, type(base.__name__, (base,), {"__iter__": __iter__}))
     return loader
 
 
-def _record_sampler(loader: Any, listener: Listener) -> DataLoader[Any]:
+def _record_sampler(loader: Any, listener: Listener, *, strip: bool) -> DataLoader[Any]:
     name = "sampler" if loader.batch_sampler is None else "batch_sampler"
     recorded = _Recorded(getattr(loader, name))
     loader.__dict__[name] = recorded
     base = type(loader)
 
     def __iter__(self: Any) -> Iterator[Any]:  # noqa: N807 -- becomes the method
-        return _DrawnIterator(self, base, recorded, listener)
+        return _DrawnIterator(self, base, recorded, listener, strip=strip)
 
-    loader.__class__ = type(base.__name__, (base,), {"__iter__": __iter__})
+    _become(loader, type(base.__name__, (base,), {"__iter__": __iter__}))
     return loader
 
 
@@ -317,11 +342,16 @@ def released(loader: Any, *, outer: Any = None) -> None:
     if isinstance(loader.__dict__.get("collate_fn"), _Collate):
         loader.__dict__["dataset"] = loader.dataset.dataset
         loader.__dict__["collate_fn"] = loader.collate_fn.collate
-        telling.__class__ = type(telling).__mro__[1]
+        _become(telling, type(telling).__mro__[1])
     for name in ("sampler", "batch_sampler"):
         if isinstance(loader.__dict__.get(name), _Recorded):
-            loader.__dict__[name] = loader.__dict__[name].sampler
-            loader.__class__ = type(loader).__mro__[1]
+            loader.__dict__[name] = loader.__dict__[name].given
+            _become(loader, type(loader).__mro__[1])
+
+
+def _become(instance: Any, kind: type) -> None:
+    """Set the class of an object, also where it tells that it were of another one (accelerate)."""
+    object.__dict__["__class__"].__set__(instance, kind)
 
 
 def _checked(loader: Any) -> DataLoader[Any]:
@@ -342,4 +372,7 @@ def _carries_ids(dataset: Any, index: RecordIndex) -> bool:
     # Looking at an item must leave no trace in the random state that a transform may use.
     with torch.random.fork_rng(devices=[]):
         item = dataset[0]
-    return isinstance(item, Mapping) and index.record_id in item
+    if not index.carried(item):
+        return False
+    index.row_of_id(item[index.record_id])  # ids of another form: then nobody would be known
+    return True

@@ -26,6 +26,7 @@ __all__ = ["Observer"]
 
 _KEPT_BATCHES = 16
 _TAIL = 2
+_MOST_WAITING = 4096
 _AT = {name: position for position, name in enumerate(COLUMNS)}
 
 
@@ -82,6 +83,8 @@ class Observer:
         self._handles: list[Any] = []
         self._criteria: dict[int, str] = {}
         self._announced: Batch | None = None
+        self._hidden: Batch | None = None
+        self._waiting: deque[Batch] = deque(maxlen=_MOST_WAITING)
         self._done: set[str] = set()
         self._pending: deque[Batch] = deque()
 
@@ -101,8 +104,9 @@ class Observer:
 
     def begin(self, batch: Batch) -> None:
         """Begin to work on a batch: what is seen next is of it."""
-        self.unseen += self._announced is not None and not self._done
         self._announced = batch
+        if torch.is_grad_enabled():  # without gradients it is the user's own evaluation
+            self._waiting.append(batch)
         self._done.clear()
         if self.meter is not None:
             self.meter.begin_step()
@@ -113,9 +117,6 @@ class Observer:
 
     def end_epoch(self) -> None:
         """End a pass over the loader."""
-        self.unseen += self._announced is not None and not self._done
-        self._announced = None
-        self._done.clear()
 
     def tap(self, criterion: torch.nn.Module, name: str = "") -> None:
         """Hook a criterion; the one without a name is that of the predictions."""
@@ -150,6 +151,7 @@ class Observer:
         """End a step: what was consumed since the last one belongs to it."""
         began = self.governor.clock()
         self.step += 1
+        self._settle_waiting(consumed=True)
         self.log.end(self.step, random_digest())
         self.governor.charge(self.governor.clock() - began, always=True)
 
@@ -161,17 +163,33 @@ class Observer:
             if batch.step != self.step + 1:
                 break
             batch.skipped = True
+        self._settle_waiting(consumed=False)
         self.log.skip(self.step + 1)
+
+    def _settle_waiting(self, *, consumed: bool) -> None:
+        """Count the batches of which no loss was seen; a step that saw none consumed them."""
+        self.unseen += len(self._waiting)
+        if consumed and not self._seen:
+            for batch in self._waiting:
+                batch.step = self.step
+                self._pending.append(batch)
+        self._waiting.clear()
+        self._seen = False
 
     def _after_loss(
         self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any
     ) -> None:
-        # A loss without gradients is the user's own evaluation; inside backward, activation
-        # checkpointing runs the forward again. A criterion inside a compiled function is left out
-        # of the graph's way: its batches count as unseen.
-        if not torch.is_grad_enabled() or torch.compiler.is_compiling() or _inside_backward():
+        if torch.compiler.is_compiling():
+            return  # out of the graph's way: its batches count as unseen
+        # A loss without gradients is the user's own evaluation, or that of a forward which
+        # (reentrant) checkpointing runs again, inside of backward.
+        if not torch.is_grad_enabled():
+            self._hidden = self._announced
             return
-        self.saw(args, kwargs, module, loss=out, name=self._criteria.get(id(module), ""))
+        name = self._criteria.get(id(module), "")
+        if _inside_backward() and (self._hidden is not self._announced or name in self._done):
+            return
+        self.saw(args, kwargs, module, loss=out, name=name)
 
     def saw(
         self,
@@ -200,7 +218,7 @@ class Observer:
         if len(self._pending) >= _KEPT_BATCHES and first:
             self._fold(at_least=1)
 
-    _observing = False
+    _observing = _seen = False
 
     def _take(
         self,
@@ -228,6 +246,9 @@ class Observer:
                 self._pending.append(batch)
                 if self.meter is not None:
                     self.meter.saw(len(batch.rows), batch.tokens)
+                self._seen = True
+                if self._waiting and self._waiting[-1] is batch:
+                    self._waiting.pop()
             self._done.add(name)
             if not name and isinstance(loss, torch.Tensor):
                 batch.loss = loss.detach().mean() if loss.ndim else loss.detach().clone()
@@ -349,7 +370,7 @@ class Observer:
             "steps": self.step,
             "skipped_steps": self.skipped_steps,
             "unmatched_batches": self.unmatched,
-            "unseen_batches": self.unseen,
+            "unseen_batches": self.unseen + len(self._waiting),
             "repeated_losses": self.repeated,
             "differing_labels": self.differing_labels,
             "fault": self.fault,

@@ -73,15 +73,19 @@ class RecordIndex:
         return self.ids is not None and isinstance(item, Mapping) and self.record_id in item
 
     def row_of(self, item: Mapping[str, Any]) -> int:
-        """Return the row of an item that carries its id; raises :class:`InputError`."""
-        return self.row_of_id(item[str(self.record_id)])
+        """Return the row of an item that carries its id; −1 where it is not registered."""
+        return self.positions.get(_text(item[str(self.record_id)]), -1)
 
     def row_of_id(self, identifier: Any) -> int:
         """Return the row of an id; raises :class:`InputError` where there is none."""
-        text = str(getattr(identifier, "item", lambda: identifier)())
+        text = _text(identifier)
         if text not in self.positions:
             raise InputError(
                 f"record {text!r} is not among the rows of {self.split}=",
                 valid=nearest(text, list(self.positions)[:10_000]),
             )
         return self.positions[text]
+
+
+def _text(identifier: Any) -> str:
+    return str(getattr(identifier, "item", lambda: identifier)())

@@ -260,6 +260,7 @@ def _cost(governor: Fields) -> Sequence[Fact]:
     cost, budget = governor.number("cost"), governor.number("budget")
     fraction = governor.number("fraction")
     steps, observed = governor.number("batches"), governor.number("observed_batches")
+    unseen = governor.number("unseen_batches")
     parts = [
         None if cost is None else f"{percent_text(cost, decimals=2)} of the step time",
         None if budget is None else f"budget {percent_text(budget, decimals=2)}",
@@ -267,6 +268,7 @@ def _cost(governor: Fields) -> Sequence[Fact]:
         if steps is None
         else f"{count_text(observed)} of {count_text(steps)} batches observed",
         None if fraction is None else f"sampling fraction {percent_text(fraction)}",
+        f"no loss was seen of {count_text(unseen)} batches" if unseen else None,
     ]
     known = [part for part in parts if part]
     return (Fact("Cost of the audit", ", ".join(known) or None),)

@@ -15,7 +15,7 @@ from auditor.evidence import Finding, Slice, Stage
 from auditor.metrics import METRICS, Absent, with_parameter
 from auditor.metrics.distances import DISTANCES
 from auditor.metrics.regression import REGRESSION_METRICS, RESIDUAL_SHARES
-from auditor.stats import RESIDUALS, Statistic
+from auditor.stats import REGRESSION, RESIDUALS, Statistic
 
 __all__ = ["RegressionMetrics"]
 
@@ -33,7 +33,9 @@ class RegressionMetrics(Check):
 
     id: ClassVar[str] = "bias.regression"
     title: ClassVar[str] = "Errors and levels of predicted numbers by group"
-    stages: ClassVar[tuple[Stage, ...]] = (Stage.EVALUATION, Stage.MONITORING)
+    stages: ClassVar[tuple[Stage, ...]] = (
+        Stage.TRAINING, Stage.FINE_TUNING, Stage.EVALUATION, Stage.MONITORING,
+    )  # fmt: skip
     metrics: ClassVar[tuple[str, ...]] = (*REGRESSION_METRICS, *DISTANCES)
 
     sensitive: tuple[str, ...] | None = None
@@ -42,6 +44,8 @@ class RegressionMetrics(Check):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Add up errors, and count predictions and residuals, by slice."""
+        if REGRESSION in subject.counted:
+            return [subject.counted[REGRESSION]]
         roles, table, groups = subject.roles, subject.predictions, subject.groups
         if table is None or roles.task != "regression":
             raise NotApplicable("the task is not regression")
