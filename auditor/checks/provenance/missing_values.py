@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from auditor.checks.check import Check, Evidence, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets import scan_missing
 from auditor.evidence import Finding, Stage
 from auditor.metrics import Measured, disaggregate
 from auditor.metrics.census import with_sampling
@@ -35,6 +34,8 @@ class MissingValues(Check):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Count missing values by slice."""
+        from auditor.datasets import scan_missing
+
         table = subject.tables.get("train")
         if table is None:
             raise NotMeasurable("no training data was given")
