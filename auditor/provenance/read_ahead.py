@@ -8,7 +8,7 @@ rotate through a few buffers.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Thread
@@ -20,7 +20,7 @@ _BUFFERS = 4
 
 
 @contextmanager
-def pieces_of(descriptor: int) -> Iterator[Iterator[memoryview]]:
+def pieces_of(descriptor: int) -> Generator[Iterator[memoryview]]:
     """Give an iterator over what is left of an open file, in pieces of 1 MiB at most.
 
     A piece is valid until the next one is asked for. Leaving the context ends the thread, also

@@ -58,8 +58,11 @@ def test_what_cannot_be_read_is_an_error_at_its_piece(
 
     monkeypatch.setattr(read_ahead.os, "readv", failing)
     read: list[bytes] = []
-    with file.open("rb") as opened, pieces_of(opened.fileno()) as pieces:
-        with pytest.raises(OSError, match="Input/output error"):
-            read += (bytes(piece) for piece in pieces)
-    assert b"".join(read) == file.read_bytes()[:3_000] or not read
-    assert left == [-1]
+    with (
+        file.open("rb") as opened,
+        pytest.raises(OSError, match="Input/output error"),
+        pieces_of(opened.fileno()) as pieces,
+    ):
+        for piece in pieces:
+            read.append(bytes(piece))
+    assert b"".join(read) == file.read_bytes()[:3_000]
