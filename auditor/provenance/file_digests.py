@@ -1,7 +1,7 @@
 """Digests of whole files: read once, never mapped, and refused where they change meanwhile.
 
-A file that is cut while it is mapped into memory ends the process that reads it; reading it costs
-no more, as the disk reads ahead while the last piece is hashed.
+A file that is cut while it is mapped into memory ends the process that reads it. Of a large file
+the next piece is read while the last one is hashed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from auditor.errors import InputError
 from auditor.provenance.digest_cache import DigestCache, FileIdentity, file_identity
+from auditor.provenance.read_ahead import pieces_of
 
 __all__ = ["FILE_METHOD", "file_digest", "opened"]
 
@@ -29,7 +30,7 @@ _LARGE = 4 << 20
 def file_digest(path: Path, *, method: str = FILE_METHOD, cache: DigestCache | None = None) -> str:
     """Return ``<method>:<hex>`` of a file's bytes.
 
-    ``method`` is ``blake3`` (on all cores), ``sha256``, or ``sha256-sharded-<bytes>``, which binds
+    ``method`` is ``blake3``, ``sha256``, or ``sha256-sharded-<bytes>``, which binds
     the file's name and size too, goes on where an interrupted run with the same ``cache`` was, and
     is described at :func:`auditor.provenance.shards.sharded_digest`. BLAKE3 and plain SHA-256 start
     again. Raises :class:`InputError` for a file that cannot be read, that is none, or that changes
@@ -73,7 +74,12 @@ def opened(path: Path) -> Generator[tuple[int, FileIdentity]]:
 
 
 def _hashed(descriptor: int, identity: FileIdentity, method: str) -> bytes:
-    found = _hasher(method, identity.size)
+    found = _hasher(method)
+    if identity.size >= _LARGE:
+        with pieces_of(descriptor) as pieces:
+            for piece in pieces:
+                found.update(piece)
+        return found.digest()
     piece = memoryview(bytearray(min(_PIECE, identity.size + 1)))
     with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
         while read := file.readinto(piece):
@@ -81,9 +87,9 @@ def _hashed(descriptor: int, identity: FileIdentity, method: str) -> bytes:
     return found.digest()
 
 
-def _hasher(method: str, size: int) -> Any:
+def _hasher(method: str) -> Any:
     if method == "sha256":
         return hashlib.sha256()
     from blake3 import blake3
 
-    return blake3(max_threads=blake3.AUTO if size >= _LARGE else 1)
+    return blake3()  # one thread hashes faster than a disk reads; the other cores are left free
