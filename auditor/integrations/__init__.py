@@ -1,0 +1,1 @@
+"""Training loops that other libraries run: one library a file, each needs its extra."""
