@@ -56,7 +56,7 @@ def load_state(path: str | Path) -> dict[str, Any]:
     if path.is_dir():
         path = path / STATE_FILE
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as held:
             tree = json.loads(held["document"].tobytes())
             if tree.get("schema") != _SCHEMA:
                 raise InputError("not the state of an audit", where=str(path), valid=_SCHEMA)

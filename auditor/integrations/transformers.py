@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from auditor.engine.audit import Audit
     from auditor.engine.training import Training
     from auditor.loop.outputs import Predict
+    from auditor.loop.records import RecordIndex
 
 __all__ = ["AuditCallback"]
 
@@ -207,9 +208,11 @@ class AuditCallback(TrainerCallback):
         data = training.data
         if "validation" not in data.tables:
             return self.audit.look()
-        if self._validation is None and _in_order(eval_dataloader):
-            evaluated = tap.evaluated(data.index("validation").rows)
-            if evaluated is not None and training.world.size == 1:
+        index = data.index("validation")
+        own = self._validation is not None or training.world.size > 1
+        if not own and _in_order(eval_dataloader, index):
+            evaluated = tap.evaluated(index.rows)
+            if evaluated is not None:
                 name = type(model).__name__
                 return self.audit.look(count_evaluated(evaluated, data, "validation", name))
         tap.muted = True
@@ -275,8 +278,14 @@ def _micro_batches(args: Any, state: Any, loader: Any) -> int:
     return min(most, left) if left > 0 else most
 
 
-def _in_order(loader: Any) -> bool:
-    """Whether a loader goes through its records in their order."""
+def _in_order(loader: Any, index: RecordIndex) -> bool:
+    """Whether a loader goes through as many records as there are rows, in their order.
+
+    Items that carry an id say themselves which row they are: they may have another order.
+    """
     inner = plain_loader(loader)
     sampler = getattr(getattr(inner, "batch_sampler", None), "sampler", None)
-    return isinstance(sampler, SequentialSampler)
+    if not isinstance(sampler, SequentialSampler) or len(inner.dataset) != index.rows:
+        return False
+    with torch.random.fork_rng(devices=[]):
+        return index.ids is None or not index.carried(inner.dataset[0])
