@@ -44,6 +44,9 @@ class Audit(ComparedModels):
         Checks with fields of your own, in place of the defaults with the same id.
     budget:
         The largest share of the training time that observing may take.
+    grid_intensity, grid_source:
+        Grams of CO₂ equivalent that a kWh causes where the training runs, and where that is from;
+        a world average without, and emissions say so.
     record_key:
         Where the secret key of the record ids is kept, by which ``auditor prove`` says whether a
         record was trained on; ``<run>.record-key`` beside the run by default. It is made where
@@ -70,6 +73,8 @@ class Audit(ComparedModels):
         key: str | Path | None = None,
         checks: Sequence[Check] = (),
         budget: float = 0.01,
+        grid_intensity: float | None = None,
+        grid_source: str | None = None,
         system: Mapping[str, Any] | None = None,
         key_note: str | None = None,
         record_key: str | Path | None = None,
@@ -78,6 +83,7 @@ class Audit(ComparedModels):
             policy, run, seed=seed, key=key, checks=checks, system=system, key_note=key_note
         )
         self._budget = budget
+        self._grid = (grid_intensity, grid_source)
         self._record_key = record_key
 
     # -- evaluation and explanation -------------------------------------------------------------

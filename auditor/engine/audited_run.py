@@ -68,6 +68,7 @@ class AuditedRun:
         )
         self._settings: dict[str, Any] = {}
         self._packages: str | None = None
+        self._base_flops: float | None = None
         self._judged: tuple[Stage, tuple[Finding, ...]] | None = None
 
     @property
@@ -131,16 +132,19 @@ class AuditedRun:
         licence: str | None = None,
         training_data: str | Sequence[str] | None = None,
         name: str | None = None,
+        compute: float | None = None,
     ) -> Mapping[str, Any]:
         """Record the model that is fine-tuned: a checkpoint, or a folder as the hub lays it out.
 
         Its digest, licence and stated training data, its tokenizer and adapters go into the record
         and into the statement about the training; weights are never unpickled. What its model card
-        does not state is unknown unless it is given here. Raises :class:`InputError`.
+        does not state is unknown unless it is given here: ``compute`` are the operations (FLOP) of
+        its training, of which this one is then a share. Raises :class:`InputError`.
         """
         manifest = base_model_manifest(
-            source, licence=licence, training_data=training_data, name=name
+            source, licence=licence, training_data=training_data, name=name, compute=compute
         )
+        self._base_flops = manifest["compute"]["flop"]
         self._recording.note_early("base-model", manifest)
         return manifest
 

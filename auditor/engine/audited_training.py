@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from auditor.engine.training import Training
     from auditor.ledger.steps import StepRecorder
     from auditor.loop.outputs import Predict
+    from auditor.provenance.energy import EnergyMeter
 
 __all__ = ["AuditedTraining"]
 
@@ -32,6 +33,7 @@ class AuditedTraining(AuditedData):
     """What an audit knows of loops; :class:`~auditor.engine.audit.Audit` adds models."""
 
     _budget: float = 0.01
+    _grid: tuple[float | None, str | None] = (None, None)
     _training: Training | None = None
     _recorder: StepRecorder | None = None
     _looks: int = 0
@@ -107,8 +109,9 @@ class AuditedTraining(AuditedData):
             raise InputError("a loop is attached already", valid="audit.detach() before this call")
         self._training = Training(
             self._registered(), model, predict=predict, probabilities=probabilities,
-            budget=self._budget, framework=framework,
+            budget=self._budget, framework=framework, energy=self._energy_meter(),
         )  # fmt: skip
+        self._training.base_flops = self._base_flops
         return self._training
 
     def training_begun(self, **details: Any) -> None:
@@ -117,8 +120,15 @@ class AuditedTraining(AuditedData):
             raise InputError("no loop is attached", valid="audit.attach() before this call")
         if self._records is not None:
             self._recorder = self._records.recorder()
+        self._training.begin()
         described = self._training.describe(steps_recorded=self._recorder is not None, **details)
         self._recording.note("attach", described)
+
+    def _energy_meter(self) -> EnergyMeter:
+        from auditor.provenance.energy import EnergyMeter
+
+        intensity, source = self._grid
+        return EnergyMeter(grid_intensity=intensity, grid_source=source)
 
     @contextmanager
     def _undone_on_error(self) -> Generator[None]:
@@ -141,14 +151,19 @@ class AuditedTraining(AuditedData):
             self._training.detach()
 
     def _flush(self) -> None:
-        """Record the steps since the last time, of all ranks."""
-        self._met()
+        """Record the steps since the last time, of all ranks; a training without looks is seen."""
+        if self._training is None or self._recording.closed:
+            return
+        never = self._looks == 0
+        counted = self._met(look=never)
+        if counted and never:
+            self._recording.measure(self._registered().subject(Stage.TRAINING, counted=counted))
 
-    def _met(self) -> dict[str, Statistic] | None:
+    def _met(self, *, look: bool = True) -> dict[str, Statistic] | None:
         """Return what the loop showed since the last look; ``None`` on ranks that do not lead."""
         if self._training is None:
             return {}
-        found = self._training.meet()
+        found = self._training.meet(look=look)
         if found is None:
             return None
         counted, steps = found
@@ -166,7 +181,17 @@ class AuditedTraining(AuditedData):
 
         Raises :class:`GateClosed` where a rule of the policy says ``stop``.
         """
-        return self.look(self._score(model, loader, "validation", predict))
+        with self._uncounted():
+            return self.look(self._score(model, loader, "validation", predict))
+
+    @contextmanager
+    def _uncounted(self) -> Generator[None]:
+        """Leave what is computed inside out of the compute of the training."""
+        if self._training is None:
+            yield
+            return
+        with self._training.meter.paused():
+            yield
 
     def look(
         self, scored: tuple[dict[str, Statistic], Predicted | None] | None = None

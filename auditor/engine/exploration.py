@@ -60,6 +60,12 @@ class Plots:
 
         return plot_thresholds(self._scores(), over=self._declared(over), rate=rate)  # type: ignore[arg-type]
 
+    def training(self, metric: str = "mean_loss", *, over: str) -> alt.Chart:
+        """Draw a metric of the training batches of each group over the steps."""
+        from auditor.report.plots import plot_training
+
+        return plot_training(self._run.training, metric, over=over)
+
     def _scores(self) -> ScoreCounts:
         for statistic in self._run.statistics:
             if isinstance(statistic, ScoreCounts) and statistic.kind == SCORES:
@@ -114,6 +120,20 @@ class Run:
         read = Statistics(self.record)
         digests = dict.fromkeys(d for f in self.record.findings for d in f.evidence)
         return tuple(read(digest) for digest in digests)
+
+    @cached_property
+    def training(self) -> pd.DataFrame:
+        """The course of the training: every metric of every group, in windows of steps.
+
+        The columns are ``first_step``, ``last_step``, ``metric``, ``slice``, ``value``, ``low``,
+        ``high`` and ``n``; empty where no loop was observed.
+        """
+        import pandas as pd
+
+        from auditor.report.curves import training_windows
+
+        columns = ["first_step", "last_step", "metric", "slice", "value", "low", "high", "n"]
+        return pd.DataFrame(training_windows(self.record), columns=columns)
 
     @cached_property
     def lineage(self) -> Lineage:

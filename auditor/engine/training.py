@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from auditor.engine.datasets import RegisteredData
 from auditor.errors import InputError
+from auditor.loop.compute import ComputeMeter
 from auditor.loop.evaluation import device_of
 from auditor.loop.harvest import Harvested
 from auditor.loop.loader import identified
@@ -19,7 +20,8 @@ from auditor.loop.outputs import Predict, Reader
 from auditor.loop.steps import ConsumedStep, merged_steps
 from auditor.loop.world import World
 from auditor.metrics.training import DYNAMICS, LOSSES
-from auditor.stats import Statistic
+from auditor.provenance.energy import EnergyMeter
+from auditor.stats import COMPUTE, Statistic
 
 __all__ = ["Training"]
 
@@ -41,6 +43,8 @@ class Training:
         The largest share of the loop's time that observing may take.
     framework:
         What runs the loop, for the record.
+    energy:
+        What reads the machine's energy; one of its own without.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Training:
         probabilities: bool = False,
         budget: float = 0.01,
         framework: str = "torch",
+        energy: EnergyMeter | None = None,
     ) -> None:
         if not isinstance(model, torch.nn.Module):
             raise InputError(f"the model is a {type(model).__name__}", valid="a torch.nn.Module")
@@ -63,6 +68,9 @@ class Training:
             self.index, device=device_of(model), reader=self.reader, budget=budget,
             shared=self.world.size > 1,
         )  # fmt: skip
+        self.meter = self.observer.meter = ComputeMeter(model)
+        self.energy = energy or EnergyMeter()
+        self.base_flops: float | None = None
         self._model = model
         self._given: Any = None
         self._undo: list[Callable[[], Any]] = []
@@ -75,6 +83,11 @@ class Training:
         audited = identified(loader, self.index, self.observer, ride=ride)
         self.given(loader)
         return audited
+
+    def begin(self) -> None:
+        """Start the clocks: everything is hooked."""
+        self.meter.start()
+        self.energy.start()
 
     def given(self, loader: Any) -> None:
         """Take the loader whose data the training consumes."""
@@ -149,23 +162,30 @@ class Training:
 
     # -- looks ----------------------------------------------------------------------------------
 
-    def meet(self) -> tuple[dict[str, Statistic], list[ConsumedStep]] | None:
+    def meet(self, *, look: bool = True) -> tuple[dict[str, Statistic], list[ConsumedStep]] | None:
         """Bring all ranks together: what they saw since the last look, and the steps that ended.
 
-        A collective: every rank must come. ``None`` on all ranks but the first.
+        A collective: every rank must come. ``None`` on all ranks but the first. Without ``look``
+        only the steps are taken, and what was seen waits for the next look.
         """
         self.observer.drain()
         steps = self.observer.log.take()
+        compute = self.meter.statistic(
+            energy=self.energy.read().columns(), base_flops=self.base_flops
+        )
         if self.world.size == 1:
-            return self._statistics(), steps
-        gathered = self.world.gather((self._parted(), steps))
+            return self._statistics(compute) if look else {}, steps
+        gathered = self.world.gather((self._parted(), steps, compute))
         if gathered is None:
             self.observer.reset()
             return None
-        self._merge([state for state, _ in gathered])
-        return self._statistics(), merged_steps([ended for _, ended in gathered])
+        self._merge([state for state, _, _ in gathered])
+        for _, _, other in gathered[1:]:
+            compute = compute.merge(other)
+        counted = self._statistics(compute) if look else {}
+        return counted, merged_steps([ended for _, ended, _ in gathered])
 
-    def _statistics(self) -> dict[str, Statistic]:
+    def _statistics(self, compute: Statistic) -> dict[str, Statistic]:
         out: dict[str, Statistic] = {}
         for name, sums in self.observer.sums.items():
             context: dict[str, Any] = {"split": "train", **({"loss": name} if name else {})}
@@ -176,6 +196,8 @@ class Training:
         )
         if dynamics is not None and LOSSES in out:
             out[DYNAMICS] = dynamics
+        if LOSSES in out:
+            out[COMPUTE] = compute
         self.observer.reset()
         return out
 
@@ -225,11 +247,22 @@ class Training:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of this rank, which goes into a checkpoint."""
-        return {"world_size": self.world.size, "observer": self.observer.state_dict()}
+        return {
+            "world_size": self.world.size,
+            "observer": self.observer.state_dict(),
+            "compute": self.meter.state_dict(),
+            "energy": self.energy.state_dict(),
+        }
 
     def load_state_dict(self, states: Sequence[Mapping[str, Any]]) -> None:
         """Take up the states of the ranks that made a checkpoint, however many there are now."""
         own = [state["observer"] for state in states]
+        mine = states[self.world.rank :: self.world.size]
+        if mine:
+            self.meter.load_state_dict(mine[0]["compute"])
+            self.energy.load_state_dict(mine[0]["energy"])
+        for state in mine[1:]:
+            self.meter.merge(state["compute"])
         if len(own) == self.world.size:
             self.observer.load_state_dict(own[self.world.rank])
             return
@@ -260,4 +293,8 @@ class Training:
 
     def report(self) -> dict[str, Any]:
         """Return what the governor reached, and what was not seen."""
-        return self.observer.report()
+        return {
+            **self.observer.report(),
+            "compute": self.meter.report(),
+            "energy": self.energy.read().to_json(),
+        }

@@ -56,6 +56,7 @@ class Batch:
     content: bytes = b""
     seen: list[Seen] = field(default_factory=list[Seen])
     skipped: bool = False
+    tokens: int | None = None
 
 
 def seen_now(
@@ -71,20 +72,22 @@ def seen_now(
     The copies are needed: outputs may be changed in place afterwards, or belong to a graph that
     is replayed.
     """
-    plain = (
-        reader.predict is None
-        and len(args) == 2
-        and all(isinstance(a, torch.Tensor) and a.ndim and len(a) == records for a in args)
-        and sum(a.numel() for a in args) <= MOST_KEPT
-    )
+    if len(args) == 2 and reader.predict is None:
+        outputs, targets = args
+        if _is_small(outputs, records) and _is_small(targets, records):
+            kept = (outputs.detach().clone(), targets.detach().clone())
+            held = {k: _detached(v) for k, v in options.items()} if options else options
+            return Seen(name, criterion, kept, held)
     detached = tuple(_detached(a) for a in args)
     found = Seen(name, criterion, detached, {k: _detached(v) for k, v in options.items()})
-    if plain:
-        found.args = tuple(a.clone() for a in detached)
-        return found
     found.block = _read(found, reader, records)
     found.args, found.options = (), {}
     return found
+
+
+def _is_small(value: Any, records: int) -> bool:
+    tensor = isinstance(value, torch.Tensor) and value.ndim > 0
+    return tensor and len(value) == records and value.numel() <= MOST_KEPT
 
 
 def read_seen(seen: Sequence[tuple[Seen, int]], reader: Reader) -> list[torch.Tensor]:

@@ -40,6 +40,7 @@ class Governor:
     _last: float = 0.0
     _own: float = 0.0
     _elapsed: float = 0.0
+    _always: float = 0.0
     _unshared: float = 0.0
     _since: int = 0
 
@@ -53,8 +54,9 @@ class Governor:
             # A pause (an evaluation, a checkpoint) is no batch.
             if self._batch == 0.0 or alone < 20 * self._batch:
                 self._batch += (alone - self._batch) * (_SMOOTHING if self._batch else 1.0)
+            self._base += (self._always - self._base) * (_SMOOTHING if self._base else 1.0)
         self._last = self._began = now
-        self._own = 0.0
+        self._own = self._always = 0.0
         self.batches += 1
         return (self.batches - 1) % self.every == 0
 
@@ -66,7 +68,9 @@ class Governor:
         if observed:
             self.observed += 1
             self._since += 1
-            self._extra += (own - self._base - self._extra) * (_SMOOTHING if self._extra else 1.0)
+            self._extra += (own - self._extra) * (_SMOOTHING if self._extra else 1.0)
+        else:
+            self._always += own
 
     def charge(self, seconds: float, *, always: bool = False, on_device: bool = False) -> None:
         """Count time that the audit took: for several observations, or ``always``, for a batch.
@@ -79,7 +83,7 @@ class Governor:
         else:
             self._own += seconds
         if always:
-            self._base += (seconds - self._base) * (_SMOOTHING if self._base else 1.0)
+            self._always += seconds
         else:
             self._unshared += seconds
 

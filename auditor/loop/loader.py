@@ -1,15 +1,17 @@
 """A loader that yields exactly what the given one would, and tells the observer who is in it.
 
-Ids are attached to the items inside the dataset, ride through samplers, workers, collation and
-pinning with their batch, and are taken off before the user's loop sees it. Nothing is inferred
-from the sampler: loaders prefetch, and the trainer may be batches ahead. Where a framework fetches
-ahead of the model, the rows ride on in the batch under :data:`ROWS`, and whoever taps the model
-takes them off.
+Ids that items carry are attached to them inside the dataset, ride through workers, collation and
+pinning with their batch, and are taken off before the user's loop sees it. Positions are kept as
+the sampler draws them, in a queue of which every batch that is yielded takes its own: loaders
+prefetch, so that what was drawn last is of no batch that anybody has seen. Where a framework
+fetches ahead of the model, the rows ride on in the batch under :data:`ROWS`, and whoever taps the
+model takes them off.
 """
 
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
@@ -18,6 +20,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, default_collate, default_convert
 
 from auditor.errors import InputError
+from auditor.loop.compute import positions_of
 from auditor.loop.content import CONTENT_SIZE, item_digest
 from auditor.loop.records import RecordIndex
 
@@ -30,11 +33,17 @@ ROWS = "auditor_rows"
 class Listener(Protocol):
     """Who is told about batches and epochs."""
 
-    def announce(self, rows: torch.Tensor, content: torch.Tensor | None = None) -> None:
+    def announce(
+        self,
+        rows: torch.Tensor,
+        content: torch.Tensor | None = None,
+        tokens: int | None = None,
+    ) -> None:
         """Take the rows of a batch just before it is yielded.
 
         ``rows`` has shape ``[batch]`` (int64), −1 for a record that is not registered; ``content``
-        are digests of such records, ``[batch, 16]`` (uint8).
+        are digests of such records, ``[batch, 16]`` (uint8); ``tokens`` the number of positions
+        where the batch holds token ids.
         """
 
     def begin_epoch(self) -> None:
@@ -133,6 +142,69 @@ def _bytes_tensor(digests: Sequence[bytes]) -> torch.Tensor:
     return torch.from_numpy(data).reshape(-1, CONTENT_SIZE)
 
 
+class _Recorded:
+    """A sampler that keeps what it drew until its batch is yielded.
+
+    Loaders draw ahead of their workers, and yield batches in the order in which they were drawn.
+    Where items are matched by position that is all there is to know, and nothing has to be done
+    for every item.
+    """
+
+    def __init__(self, sampler: Any) -> None:
+        self.sampler = sampler
+        self.drawn: deque[Any] = deque()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._record(iter(self.sampler), self.drawn)
+
+    @staticmethod
+    def _record(drawing: Iterator[Any], drawn: deque[Any]) -> Iterator[Any]:
+        for positions in drawing:
+            drawn.append(positions)
+            yield positions
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "sampler" or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.sampler, name)
+
+
+class _DrawnIterator:
+    """The iterator of a loader whose sampler is recorded."""
+
+    def __init__(self, loader: Any, base: Any, sampler: _Recorded, listener: Listener) -> None:
+        # A fresh queue for every pass: one that was broken off leaves draws behind.
+        self._drawn = sampler.drawn = deque()
+        self._inner = base.__iter__(loader)
+        self._listener = listener
+        listener.begin_epoch()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            batch = next(self._inner)
+        except StopIteration:
+            self._listener.end_epoch()
+            raise
+        positions = self._drawn.popleft()
+        rows = torch.tensor(positions).reshape(-1)
+        self._listener.announce(rows, None, positions_of(batch))
+        return batch
+
+    def __len__(self) -> int:
+        return len(self._inner)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_inner":
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+
 class _Iterator:
     """The iterator of an audited loader; anything else is asked of the original iterator."""
 
@@ -152,7 +224,7 @@ class _Iterator:
         if not self._strip:
             return found
         rows, content, batch = found
-        self._listener.announce(rows, content)
+        self._listener.announce(rows, content, positions_of(batch))
         return batch
 
     def __len__(self) -> int:
@@ -207,6 +279,8 @@ def identify_in_place(
                 f"{index.rows:,} rows; items are matched to rows by position",
                 valid="equal lengths, or items that carry the record id",
             )
+        if not by_id and not ride and outer is None and getattr(loader, "in_order", True):
+            return _record_sampler(loader, listener)
         wrapped = _Identified(dataset, index, by_id=by_id)
     batched = loader.batch_sampler is not None if not stream else loader.batch_size is not None
     given = loader.collate_fn or (default_collate if batched else default_convert)
@@ -224,6 +298,19 @@ def identify_in_place(
     return loader
 
 
+def _record_sampler(loader: Any, listener: Listener) -> DataLoader[Any]:
+    name = "sampler" if loader.batch_sampler is None else "batch_sampler"
+    recorded = _Recorded(getattr(loader, name))
+    loader.__dict__[name] = recorded
+    base = type(loader)
+
+    def __iter__(self: Any) -> Iterator[Any]:  # noqa: N807 -- becomes the method
+        return _DrawnIterator(self, base, recorded, listener)
+
+    loader.__class__ = type(base.__name__, (base,), {"__iter__": __iter__})
+    return loader
+
+
 def released(loader: Any, *, outer: Any = None) -> None:
     """Undo :func:`identify_in_place`; a loader that is as it was is left alone."""
     telling = outer if outer is not None else loader
@@ -231,6 +318,10 @@ def released(loader: Any, *, outer: Any = None) -> None:
         loader.__dict__["dataset"] = loader.dataset.dataset
         loader.__dict__["collate_fn"] = loader.collate_fn.collate
         telling.__class__ = type(telling).__mro__[1]
+    for name in ("sampler", "batch_sampler"):
+        if isinstance(loader.__dict__.get(name), _Recorded):
+            loader.__dict__[name] = loader.__dict__[name].sampler
+            loader.__class__ = type(loader).__mro__[1]
 
 
 def _checked(loader: Any) -> DataLoader[Any]:
@@ -238,7 +329,9 @@ def _checked(loader: Any) -> DataLoader[Any]:
         raise InputError(
             f"the loader is a {type(loader).__name__}", valid="a torch.utils.data.DataLoader"
         )
-    if isinstance(loader.__dict__.get("collate_fn"), _Collate):
+    kept = loader.__dict__
+    recorded = any(isinstance(kept.get(n), _Recorded) for n in ("sampler", "batch_sampler"))
+    if recorded or isinstance(kept.get("collate_fn"), _Collate):
         raise InputError("the loader is audited already", valid="the loader as it was made")
     return loader
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from auditor.loop.batches import Batch, read_seen, seen_now
+from auditor.loop.compute import ComputeMeter
 from auditor.loop.dynamics import Dynamics
 from auditor.loop.governor import Governor
 from auditor.loop.harvest import Harvested, Harvester
@@ -52,7 +53,7 @@ class Observer:
     """
 
     COUNTS: ClassVar[tuple[str, ...]] = (
-        "unmatched", "repeated", "skipped_steps", "differing_labels",
+        "unmatched", "unseen", "repeated", "skipped_steps", "differing_labels",
     )  # fmt: skip
     """The counts that ranks add up."""
 
@@ -70,8 +71,9 @@ class Observer:
         self.sums: dict[str, TrainingSums] = {"": TrainingSums(index.groups, index.codes)}
         self.dynamics = Dynamics(index.rows)
         self.log = StepLog()
+        self.meter: ComputeMeter | None = None
         self.fault: str | None = None
-        self.unmatched = self.repeated = self.skipped_steps = 0
+        self.unmatched = self.repeated = self.skipped_steps = self.unseen = 0
         self.differing_labels = 0
         self.epoch = self.step = 0
         self.held: list[Harvested] = []
@@ -85,11 +87,25 @@ class Observer:
 
     # -- what the loop tells --------------------------------------------------------------------
 
-    def announce(self, rows: torch.Tensor, content: torch.Tensor | None = None) -> None:
+    def announce(
+        self,
+        rows: torch.Tensor,
+        content: torch.Tensor | None = None,
+        tokens: int | None = None,
+    ) -> None:
         """Take the rows of the batch that the loop is about to work on."""
+        began = self.governor.clock()
         held = b"" if content is None else content.numpy().tobytes()
-        self._announced = Batch(rows, self.epoch, self.step + 1, content=held)
+        self.begin(Batch(rows, self.epoch, self.step + 1, content=held, tokens=tokens))
+        self.governor.charge(self.governor.clock() - began, always=True)
+
+    def begin(self, batch: Batch) -> None:
+        """Begin to work on a batch: what is seen next is of it."""
+        self.unseen += self._announced is not None and not self._done
+        self._announced = batch
         self._done.clear()
+        if self.meter is not None:
+            self.meter.begin_step()
 
     def begin_epoch(self) -> None:
         """Begin a pass over the loader."""
@@ -97,6 +113,9 @@ class Observer:
 
     def end_epoch(self) -> None:
         """End a pass over the loader."""
+        self.unseen += self._announced is not None and not self._done
+        self._announced = None
+        self._done.clear()
 
     def tap(self, criterion: torch.nn.Module, name: str = "") -> None:
         """Hook a criterion; the one without a name is that of the predictions."""
@@ -107,6 +126,7 @@ class Observer:
 
     def watch(self, optimizer: torch.optim.Optimizer) -> None:
         """Hook an optimizer: its steps are the steps of the training."""
+        self._handles.append(optimizer.register_step_pre_hook(self.before_step))
         self._handles.append(optimizer.register_step_post_hook(self.after_step))
 
     def keep(self, handle: Any) -> None:
@@ -118,6 +138,13 @@ class Observer:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        if self.meter is not None:
+            self.meter.stop()
+
+    def before_step(self, *_: Any) -> None:
+        """Say that the last backward pass of a step is done."""
+        if self.meter is not None:
+            self.meter.end_step()
 
     def after_step(self, *_: Any) -> None:
         """End a step: what was consumed since the last one belongs to it."""
@@ -129,6 +156,7 @@ class Observer:
     def skip_step(self) -> None:
         """Say that the optimizer was not moved: its gradients were infinite, and nothing learnt."""
         self.skipped_steps += 1
+        self.before_step()
         for batch in reversed(self._pending):
             if batch.step != self.step + 1:
                 break
@@ -139,12 +167,9 @@ class Observer:
         self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any
     ) -> None:
         # A loss without gradients is the user's own evaluation; inside backward, activation
-        # checkpointing runs the forward again.
-        if not torch.is_grad_enabled():
-            return
-        if torch.compiler.is_compiling():
-            return
-        if _inside_backward():
+        # checkpointing runs the forward again. A criterion inside a compiled function is left out
+        # of the graph's way: its batches count as unseen.
+        if not torch.is_grad_enabled() or torch.compiler.is_compiling() or _inside_backward():
             return
         self.saw(args, kwargs, module, loss=out, name=self._criteria.get(id(module), ""))
 
@@ -201,6 +226,8 @@ class Observer:
         with torch.no_grad():
             if not self._done:
                 self._pending.append(batch)
+                if self.meter is not None:
+                    self.meter.saw(len(batch.rows), batch.tokens)
             self._done.add(name)
             if not name and isinstance(loss, torch.Tensor):
                 batch.loss = loss.detach().mean() if loss.ndim else loss.detach().clone()
@@ -322,6 +349,7 @@ class Observer:
             "steps": self.step,
             "skipped_steps": self.skipped_steps,
             "unmatched_batches": self.unmatched,
+            "unseen_batches": self.unseen,
             "repeated_losses": self.repeated,
             "differing_labels": self.differing_labels,
             "fault": self.fault,

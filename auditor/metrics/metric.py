@@ -67,7 +67,8 @@ class Metric:
     parameter:
         What its name carries in brackets, if anything (``column`` of ``missing_rate[age]``).
     counts:
-        What its ``n`` counts: ``records``, ``columns``, or ``parameter``, which names the unit.
+        What its ``n`` counts: ``records``, ``columns``, ``measurements`` (sampled steps, devices,
+        counters), or ``parameter``, which names the unit.
     formula, source:
         How it is defined, and where.
     """
@@ -85,7 +86,7 @@ class Metric:
     operation: Comparison | None = None
     extreme: bool = False
     parameter: str | None = None
-    counts: Literal["records", "columns", "parameter"] = "records"
+    counts: Literal["records", "columns", "measurements", "parameter"] = "records"
     formula: str = ""
     source: str = ""
 

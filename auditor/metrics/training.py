@@ -9,8 +9,9 @@ from auditor.metrics.means import columns_of, mean_of
 from auditor.metrics.metric import Metric, SampleReader, add_metric
 from auditor.metrics.row import Row
 from auditor.metrics.samples import Absent, Mean, Proportion, Sample
+from auditor.stats import SliceTable
 
-__all__ = ["DYNAMICS", "EVALUATED", "LOSSES", "SERIES", "SUMS", "series_columns"]
+__all__ = ["DYNAMICS", "EVALUATED", "LOSSES", "SERIES", "SUMS", "series_columns", "windows_of"]
 
 LOSSES = "loss-sums"
 """Sums over the training batches since the last look."""
@@ -196,3 +197,16 @@ add_metric(
         source="the user's criterion, unreduced; ratio estimator where its weights differ",
     )
 )  # fmt: skip
+
+
+def windows_of(series: SliceTable) -> list[tuple[int, int, SliceTable]]:
+    """Return the first step, the last step and the sums of every window of a series.
+
+    The sums are of kind :data:`LOSSES`, so that what is read of a look is read of a window.
+    """
+    found: list[tuple[int, int, SliceTable]] = []
+    for first, last in series.context["steps"]:
+        kept = [series.column(f"{name}@{first}-{last}") for name in _SERIES]
+        table = SliceTable(LOSSES, series.groups, _SERIES, series.values[:, kept])
+        found.append((int(first), int(last), table))
+    return found

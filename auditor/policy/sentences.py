@@ -107,11 +107,13 @@ def number(value: float) -> str:
 
     >>> number(0.3635), number(0.5), number(0.00012), number(float("inf")), number(120.0)
     ('0.3635', '0.5', '0.00012', '∞', '120')
+    >>> number(3.8e25)
+    '3.8e+25'
     """
     if value in (float("inf"), float("-inf")):
         return "∞" if value > 0 else "−∞"
-    if value and abs(value) < 0.001:
-        return f"{value:.3g}"
+    if value and (abs(value) < 0.001 or abs(value) >= 1e15):
+        return f"{value:.4g}" if abs(value) >= 1 else f"{value:.3g}"
     text = f"{value:.4f}".rstrip("0").rstrip(".")
     return "0" if text in {"-0", ""} else text
 

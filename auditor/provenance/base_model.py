@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,6 +42,7 @@ def base_model_manifest(
     licence: str | None = None,
     training_data: str | Sequence[str] | None = None,
     name: str | None = None,
+    compute: float | None = None,
 ) -> dict[str, Any]:
     """Describe a base model without loading it and without opening a pickle.
 
@@ -51,6 +53,9 @@ def base_model_manifest(
     licence, training_data, name:
         What is known of it; they take the place of what its model card states. A licence given
         here is an SPDX expression, or ``unknown``; that of a card is kept as it stands.
+    compute:
+        The operations (FLOP) that went into the training of the base model, as its provider states
+        them; unknown unless it is given, since cards have no field for it.
 
     Returns files with their digests and one digest of all of them, parameters by type and
     architecture, the digest of the tokenizer, adapters apart, and licence, training data and base
@@ -58,10 +63,11 @@ def base_model_manifest(
     be unpickled are named as not opened: their parameters are not counted.
 
     Raises :class:`InputError` for a source that is missing, damaged or without any weights, a shard
-    that is missing, a file that an index names outside of the folder, and a licence or training
-    data that cannot be used.
+    that is missing, a file that an index names outside of the folder, and a licence, training data
+    or a compute that cannot be used.
     """
     _check_given(licence, training_data)
+    _check_compute(compute)
     root = Path(source).expanduser()
     if root.is_file():
         folder, files = root.parent, [root]
@@ -95,8 +101,10 @@ def base_model_manifest(
         "licence": _stated(licence, card.get("license"), card.get("license_name")),
         "training_data": _stated(training_data, card.get("datasets")),
         "base_models": _stated(None, card.get("base_model")),
+        "compute": {"flop": None if compute is None else float(compute),
+                    "by": UNKNOWN if compute is None else "given"},
         "card": card_reason,
-    }
+    }  # fmt: skip
 
 
 def _check_given(licence: Any, training_data: Any) -> None:
@@ -111,6 +119,13 @@ def _check_given(licence: Any, training_data: Any) -> None:
     ):
         raise InputError(f"{training_data!r} names no training data", where="training_data=",
                          valid="the names of data sets, as ['wikipedia', 'c4']")  # fmt: skip
+
+
+def _check_compute(compute: Any) -> None:
+    number = isinstance(compute, (int, float)) and not isinstance(compute, bool)
+    if compute is not None and not (number and 0 < compute < math.inf):
+        raise InputError(f"{compute!r} is no compute", where="compute=",
+                         valid="a positive number of operations, as 8.4e23")  # fmt: skip
 
 
 def _files(root: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.evidence import canonical_json, sha256
+from auditor.provenance.machine import machine
 
 __all__ = ["code_state", "environment", "machine", "main_script"]
 
@@ -108,36 +109,6 @@ def _small_file(file: Path) -> bytes | None:
         return file.read_bytes()
     except OSError:
         return None
-
-
-def machine() -> dict[str, Any]:
-    """Return processor, cores, memory, and the accelerators that torch sees, if it is loaded."""
-    pages = os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
-    memory = pages * os.sysconf("SC_PAGE_SIZE") if pages > 0 else None
-    return {
-        "cpu": platform.machine(),
-        "cores": os.cpu_count(),
-        "memory_bytes": memory,
-        "accelerators": _accelerators(),
-    }
-
-
-def _accelerators() -> list[dict[str, Any]]:
-    torch: Any = sys.modules.get("torch")
-    accelerator = getattr(torch, "accelerator", None)
-    if accelerator is None or not accelerator.is_available():
-        return []
-    kind = str(accelerator.current_accelerator())
-    module: Any = getattr(torch, kind, None)
-    found: list[dict[str, Any]] = []
-    for index in range(accelerator.device_count()):
-        entry: dict[str, Any] = {"type": kind, "index": index}
-        if hasattr(module, "get_device_properties"):
-            properties = module.get_device_properties(index)
-            entry["name"] = str(getattr(properties, "name", ""))
-            entry["memory_bytes"] = int(getattr(properties, "total_memory", 0)) or None
-        found.append(entry)
-    return found
 
 
 def _git(folder: Path, *arguments: str) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Training seen at several looks: the metrics of every group, look by look.
+"""Training seen at several looks and over its steps: the metrics of every group.
 
 ``findings.json`` holds the last look of a stage. The earlier ones are estimated here again from
 the statistics that the ledger binds, as anybody can.
@@ -8,28 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from auditor.errors import InputError
 from auditor.evidence import Estimate, Slice
 from auditor.ledger import Entry, RunRecord
 from auditor.metrics import METRICS, estimate, slice_samples
+from auditor.metrics.training import SERIES, windows_of
 from auditor.report.axes import Axis, linear_axis
 from auditor.report.charts import Line
 from auditor.report.fields import Fields
 from auditor.report.text import metric_title, over_text, shown, stage_text
-from auditor.stats import Statistic, read_statistic
+from auditor.stats import SliceTable, Statistic, read_statistic
 
-__all__ = ["Curve", "CurveTable", "make_curves"]
+__all__ = ["Curve", "CurveTable", "make_curves", "training_windows"]
 
-_METRICS = ("mean_loss", "accuracy", "selection_rate", "true_positive_rate", "false_positive_rate")
+_METRICS = ("accuracy", "selection_rate", "true_positive_rate", "false_positive_rate")
+_OF_STEPS = (
+    "mean_loss", "training_error_rate", "mean_true_class_probability", "mean_gradient_norm",
+)  # fmt: skip
 _MOST_LOOKS = 40
 _MOST_LINES = 6
 _SIZABLE = 30
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One metric over the looks, one line for everybody and one for each group of an attribute.
+    """One metric over looks or steps: a line for everybody and one for each group of an attribute.
 
     ``hidden`` groups have no line: those of few records, and those beyond the largest ones.
     """
@@ -42,6 +50,7 @@ class Curve:
     axis: Axis
     hidden: int
     evidence: tuple[str, ...]
+    x_title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,7 @@ class _Look:
     number: float
     estimates: Mapping[tuple[str, Slice], Estimate]
     evidence: tuple[str, ...]
+    first: int = 0
 
 
 def make_curves(record: RunRecord) -> CurveTable:
@@ -70,14 +80,30 @@ def make_curves(record: RunRecord) -> CurveTable:
             series.setdefault(key, []).append(entry)
     several = {key: entries for key, entries in series.items() if len(entries) > 1}
     curves: list[Curve] = []
+    for (stage, _), entries in series.items():
+        windows = [window for entry in entries for window in _windows(record, entry)]
+        found = _curves(_evenly(windows), stage, _OF_STEPS, "step", start=len(curves))
+        curves += found
     for (stage, _), entries in several.items():
         looks = [look for entry in _evenly(entries) if (look := _look(record, entry)) is not None]
-        curves += _curves(looks, stage, start=len(curves))
-    most = max(map(len, several.values()), default=0)
+        curves += _curves(looks, stage, _METRICS, "look", start=len(curves))
+    most = max(map(len, series.values()), default=0)
     return CurveTable(tuple(curves), looks=most, drawn=min(most, _MOST_LOOKS))
 
 
-def _evenly(entries: Sequence[Entry]) -> Sequence[Entry]:
+def training_windows(record: RunRecord) -> list[tuple[Any, ...]]:
+    """Return first and last step, metric, slice, value, bounds and n of all windows of steps."""
+    rows: list[tuple[Any, ...]] = []
+    for entry in record.ledger.of_type("measurement"):
+        for window in _windows(record, entry):
+            for (metric, where), found in window.estimates.items():
+                name = str(where) if where else "everybody"
+                span = (window.first, int(window.number))
+                rows.append((*span, metric, name, found.value, found.low, found.high, found.n))
+    return rows
+
+
+def _evenly(entries: Sequence[T]) -> Sequence[T]:
     if len(entries) <= _MOST_LOOKS:
         return entries
     step = (len(entries) - 1) / (_MOST_LOOKS - 1)
@@ -103,10 +129,27 @@ def _look(record: RunRecord, entry: Entry) -> _Look | None:
     return _Look(body.number("look") or 0.0, estimates, digests) if estimates else None
 
 
+def _windows(record: RunRecord, entry: Entry) -> Iterator[_Look]:
+    """Estimate what is drawn of the windows of steps between two looks."""
+    body = Fields(entry.body)
+    confidence = body.number("check", "fields", "confidence") or 0.95
+    for digest in body.texts("statistics"):
+        try:
+            statistic = read_statistic(record.statistic_document(digest), where=digest)
+        except InputError:
+            continue
+        if statistic.kind != SERIES or not isinstance(statistic, SliceTable):
+            continue
+        for first, last, table in windows_of(statistic):
+            estimates = dict(_estimates(table, confidence, _OF_STEPS))
+            if estimates:
+                yield _Look(float(last), estimates, (digest,), first)
+
+
 def _estimates(
-    statistic: Statistic, confidence: float
+    statistic: Statistic, confidence: float, metrics: Sequence[str] = _METRICS
 ) -> Iterator[tuple[tuple[str, Slice], Estimate]]:
-    for metric in _METRICS:
+    for metric in metrics:
         if statistic.kind not in METRICS.get(metric).kinds:
             continue
         for family in statistic.groups.families:
@@ -118,11 +161,13 @@ def _estimates(
                     yield (metric, where), outcome
 
 
-def _curves(looks: Sequence[_Look], stage: str, *, start: int) -> Iterator[Curve]:
+def _curves(
+    looks: Sequence[_Look], stage: str, metrics: Sequence[str], x_title: str, *, start: int
+) -> Iterator[Curve]:
     number = start
     attributes = sorted({name for look in looks for _, where in look.estimates for name in where})
     evidence = {digest: None for look in looks for digest in look.evidence}
-    for metric in _METRICS:
+    for metric in metrics:
         for attribute in attributes:
             lines, hidden = _lines(looks, metric, attribute)
             if not any(len(line.points) > 1 for line in lines):
@@ -137,6 +182,7 @@ def _curves(looks: Sequence[_Look], stage: str, *, start: int) -> Iterator[Curve
                 axis=_axis(metric, lines),
                 hidden=hidden,
                 evidence=tuple(evidence),
+                x_title=x_title,
             )
 
 

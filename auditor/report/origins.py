@@ -122,6 +122,8 @@ def _base_model(body: Fields) -> tuple[Fact, ...]:
              lines=_by(body.at("training_data"))),
         Fact("Parameters", ", ".join(parameters) or None),
         Fact("Size", size_text(size) if size else None),
+        Fact("Compute", None if (flop := body.number("compute", "flop")) is None
+             else f"{flop:.3g} FLOP", lines=_by(body.at("compute"))),
         Fact("Tokenizer", body.text("tokenizer", "digest"), code=True),
     ]  # fmt: skip
     facts += [

@@ -15,8 +15,11 @@ from auditor.stats import Family, ScoreCounts
 
 if TYPE_CHECKING:
     import altair as alt
+    import pandas as pd
 
-__all__ = ["plot_disparities", "plot_rates", "plot_scores", "plot_thresholds"]
+__all__ = [
+    "plot_disparities", "plot_rates", "plot_scores", "plot_thresholds", "plot_training",
+]  # fmt: skip
 
 Rate = Literal[
     "selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy"
@@ -139,6 +142,32 @@ def plot_thresholds(
             tooltip=["slice:N", "threshold:Q", "rate:Q"],
         )
     )  # fmt: skip
+
+
+def plot_training(windows: pd.DataFrame, metric: str, *, over: str) -> alt.Chart:
+    """Draw a metric of the training batches over the steps, with its interval, by group.
+
+    ``windows`` is ``run.training``. Raises :class:`InputError` where it holds no such numbers.
+    """
+    alt = _altair()
+    names = windows["slice"]
+    unknown = names == f"{over} is unknown"
+    named = names.str.startswith(f"{over}=") | unknown | (names == "everybody")
+    rows = windows[(windows["metric"] == metric) & named].to_dict("records")
+    if not any(row["slice"] != "everybody" for row in rows):
+        raise InputError(
+            f"{metric} was not observed in a training over {over!r}",
+            valid=nearest(metric, set(windows["metric"])) if len(windows)
+            else "a run with an attached training loop",
+        )  # fmt: skip
+    base = alt.Chart(alt.Data(values=rows), width=_WIDTH, height=240).encode(
+        x=alt.X("last_step:Q", title="step"), color=alt.Color("slice:N", title=None),
+        tooltip=["slice:N", "first_step:Q", "last_step:Q", "value:Q", "low:Q", "high:Q", "n:Q"],
+    )  # fmt: skip
+    y = alt.Y("low:Q", title=metric_title(metric), scale=alt.Scale(zero=False))
+    return base.mark_area(opacity=0.15).encode(y=y, y2="high:Q") + base.mark_line().encode(
+        y="value:Q"
+    )
 
 
 def _latest(findings: Sequence[Finding], metric: str) -> list[Finding]:

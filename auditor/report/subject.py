@@ -236,7 +236,7 @@ def _reference(audit: Fields) -> str | None:
 def _machine(machine: Fields) -> Iterable[Fact]:
     cores, memory = machine.number("cores"), machine.number("memory_bytes")
     parts = [
-        machine.text("cpu"),
+        machine.text("cpu_model") or machine.text("cpu"),
         None if cores is None else f"{count_text(cores)} cores",
         None if memory is None else size_text(memory),
     ]

@@ -13,6 +13,7 @@ from auditor.stats.classes import (
     class_counts,
     class_zero,
 )
+from auditor.stats.compute import COMPUTE, COMPUTE_COLUMNS, ENERGY_COLUMNS, compute_zero
 from auditor.stats.confusion import CELLS, CONFUSION, confusion_counts, confusion_zero
 from auditor.stats.groups import Attribute, Family, Groups, as_label
 from auditor.stats.ranks import RANKS, rank_sums, rank_zero
@@ -53,7 +54,10 @@ from auditor.stats.weighted import (
 __all__ = [
     "CELLS",
     "CLASSES",
+    "COMPUTE",
+    "COMPUTE_COLUMNS",
     "CONFUSION",
+    "ENERGY_COLUMNS",
     "HISTOGRAMS",
     "MOST_CLASSES",
     "MOST_DISTINCT",
@@ -79,6 +83,7 @@ __all__ = [
     "as_label",
     "class_counts",
     "class_zero",
+    "compute_zero",
     "confusion_counts",
     "confusion_zero",
     "rank_sums",
@@ -131,6 +136,7 @@ def _expected(
         REGRESSION: ("regression sums with other columns", REGRESSION_COLUMNS, "sums"),
         WEIGHTED: ("weighted counts with other columns", WEIGHTED_COLUMNS, "sums"),
         SCORE_SUMS: ("score sums with other columns", SCORE_SUM_COLUMNS, "sums"),
+        COMPUTE: ("compute sums with other columns", COMPUTE_COLUMNS, "sums"),
     }
     if kind == CLASSES:
         context: Any = document.get("context")

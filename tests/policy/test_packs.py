@@ -15,7 +15,7 @@ from auditor.policy import CheckUse, bundled_policies, load_policy, plan
 from auditor.resources import resource_folder
 from auditor.stats import Attribute, Groups, confusion_counts
 
-PACKS = ["baseline", "demo-credit", "four-fifths-screen"]
+PACKS = ["baseline", "compute-thresholds", "demo-credit", "four-fifths-screen"]
 
 
 def test_the_packs_load_and_say_what_they_are() -> None:
