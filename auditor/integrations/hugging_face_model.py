@@ -10,6 +10,7 @@ import torch
 
 from auditor.engine.training import Training
 from auditor.errors import InputError
+from auditor.loop.compute import positions_of
 from auditor.loop.evaluation import Evaluated, next_token
 from auditor.loop.loader import ROWS
 
@@ -55,7 +56,7 @@ class ModelTap:
         self._expected = rows is not None and torch.is_grad_enabled()
         if self._expected:
             self._labels = labels if labels is not None else kwargs.get("labels")
-            self.observer.announce(rows)
+            self.observer.announce(rows, None, positions_of(kwargs))
         return args, kwargs
 
     @torch.compiler.disable

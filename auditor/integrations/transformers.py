@@ -111,7 +111,9 @@ class AuditCallback(TrainerCallback):
             carry(training, train_dataloader, unknown=self._packed)
             self._tap = ModelTap(training, model)
             self._watch(training, optimizer)
-            if not again:
+            if again:
+                training.begin()
+            else:
                 self.audit.training_begun(
                     optimizer=type(getattr(optimizer, "optimizer", optimizer)).__name__,
                     criterion=str(getattr(model, "loss_type", None) or "of the model"),

@@ -168,8 +168,8 @@ def test_activation_checkpointing_counts_every_batch_once(
     sequences: Sequences, tmp_path: Path, reentrant: bool
 ) -> None:
     audit, _ = run(
-        sequences, tmp_path, classifier(), gradient_checkpointing=True,
-        gradient_checkpointing_kwargs={"use_reentrant": reentrant},
+        sequences, tmp_path, classifier(), activation_checkpointing=True,
+        activation_checkpointing_kwargs={"use_reentrant": reentrant},
     )  # fmt: skip
     assert sound(audit)
 
