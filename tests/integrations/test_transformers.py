@@ -167,9 +167,14 @@ def test_a_language_models_losses_are_those_of_its_tokens(
 def test_activation_checkpointing_counts_every_batch_once(
     sequences: Sequences, tmp_path: Path, reentrant: bool
 ) -> None:
+    from transformers import TrainingArguments
+
+    fields = TrainingArguments.__dataclass_fields__
+    name = "activation" if "activation_checkpointing" in fields else "gradient"
     audit, _ = run(
-        sequences, tmp_path, classifier(), activation_checkpointing=True,
-        activation_checkpointing_kwargs={"use_reentrant": reentrant},
+        sequences, tmp_path, classifier(),
+        **{f"{name}_checkpointing": True,
+           f"{name}_checkpointing_kwargs": {"use_reentrant": reentrant}},
     )  # fmt: skip
     assert sound(audit)
 
