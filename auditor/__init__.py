@@ -23,18 +23,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from auditor.errors import AuditorError, GateClosed, InputError, PolicyError, RunError
+from auditor.errors import (
+    AuditorError,
+    CheckpointError,
+    GateClosed,
+    InputError,
+    PolicyError,
+    RunError,
+)
 from auditor.version import __version__
 
 if TYPE_CHECKING:
     from auditor.engine import Audit
     from auditor.engine.exploration import load
     from auditor.explain import explain
+    from auditor.ledger.promoted import load_checkpoint
     from auditor.verify import verify_run
 
 __all__ = [
     "Audit",
     "AuditorError",
+    "CheckpointError",
     "GateClosed",
     "InputError",
     "PolicyError",
@@ -42,12 +51,14 @@ __all__ = [
     "__version__",
     "explain",
     "load",
+    "load_checkpoint",
     "verify_run",
 ]
 
 _LAZY = {
     "Audit": "auditor.engine",
     "load": "auditor.engine.exploration",
+    "load_checkpoint": "auditor.ledger.promoted",
     "verify_run": "auditor.verify",
 }
 

@@ -59,7 +59,8 @@ class Node:
             return "a mapping"
         if isinstance(self.value, list):
             return "a list"
-        return "nothing" if self.value is None else f"{self.value!r}"
+        text = "nothing" if self.value is None else f"{self.value!r}"
+        return text if len(text) <= 80 else f"{text[:79]}…"
 
     def text(self) -> Any:
         """Return plain Python values whose scalars are texts or ``None``."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "AuditorError",
+    "CheckpointError",
     "GateClosed",
     "InputError",
     "MissingExtraError",
@@ -51,16 +52,26 @@ class RunError(InputError):
     """A run folder that is missing, locked, interrupted or not a run at all."""
 
 
+class CheckpointError(InputError):
+    """A checkpoint that must not be used: no manifest, quarantined, altered, or by another key."""
+
+
 class MissingExtraError(InputError):
     """An optional library is needed; the message names what to install."""
 
 
 class GateClosed(AuditorError):  # noqa: N818 -- a signal to the loop, named in the public interface
-    """The policy said stop; ``verdict`` holds the rules that closed the gate."""
+    """The policy said stop; ``verdict`` holds the rules that closed the gate.
 
-    def __init__(self, message: str, verdict: object | None = None) -> None:
+    ``decision`` says what became of the checkpoint, where one was to be promoted.
+    """
+
+    def __init__(
+        self, message: str, verdict: object | None = None, *, decision: object | None = None
+    ) -> None:
         super().__init__(message)
         self.verdict = verdict
+        self.decision = decision
 
 
 def one_line(text: str, *, limit: int = 600) -> str:

@@ -27,6 +27,7 @@ from auditor.cli import (
     run,
     verify,
 )
+from auditor.cli.wording import usage_message, worded
 from auditor.errors import AuditorError, InputError, one_line
 from auditor.version import __version__
 
@@ -65,16 +66,32 @@ def main() -> None:
     """Run the command line; every error that a user can cause is one line and exit code 2."""
     warnings.showwarning = _show_warning
     try:
-        app()
+        sys.exit(app(prog_name="auditor", standalone_mode=False) or 0)
+    except _UsageError as error:
+        if "NoArgsIsHelp" in type(error).__name__:
+            error.show()
+            sys.exit(error.exit_code)
+        _fail(usage_message(error), 2)
+    except typer.Abort:
+        _fail("aborted", 1)
     except InputError as error:
-        _fail(str(error), 2)
+        _fail(worded(str(error), _command()), 2)
     except AuditorError as error:
-        _fail(str(error), 1)
+        _fail(worded(str(error), _command()), 1)
     except KeyboardInterrupt:
         _fail("interrupted; what was recorded so far is kept", 130)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         _fail(f"{place}{error.strerror or error}", 2)
+
+
+_UsageError: Any = typer.BadParameter.__bases__[0]
+"""Wrong usage; newer versions of typer carry a class of their own for it."""
+
+
+def _command() -> str:
+    """Return the command that was called."""
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), "")
 
 
 _show_other_warning = warnings.showwarning

@@ -106,8 +106,8 @@ def data(
     from auditor.errors import InputError
 
     if features is not None and not proxies:
-        raise InputError("--features without --proxies: nothing would look at them",
-                         where="--features", valid="--proxies beside it")  # fmt: skip
+        raise InputError("nothing would look at them", where="--features",
+                         valid="--proxies beside it")  # fmt: skip
     names = as_names(sensitive)
     roles = Roles(
         sensitive=names, target=target, positive=positive, record_id=record_id,

@@ -1,4 +1,4 @@
-"""``auditor verify``: a run, a proof about a record, or the signature of a model."""
+"""``auditor verify``: a run, a promoted checkpoint, a proof, or the signature of a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from auditor.cli.options import Json
 
 if TYPE_CHECKING:
-    from auditor.ledger import Fault
+    from auditor.ledger import Fault, VerifyingKey
 
 __all__ = ["register"]
 
@@ -23,7 +23,10 @@ def register(app: typer.Typer) -> None:
 
 def verify(
     run: Annotated[
-        Path, typer.Argument(help="The folder of a run, a proof, or the signature of a model.")
+        Path,
+        typer.Argument(
+            help="The folder of a run, a promoted checkpoint, a proof, or a model's signature."
+        ),
     ],
     key: Annotated[
         Path | None, typer.Option("--key", help="The public key (FILE.pub) that you trust.")
@@ -47,7 +50,7 @@ def verify(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Verify a run, a proof of `auditor prove`, or a model's signature.
+    """Verify a run, a promoted checkpoint, a proof of `auditor prove`, or a model's signature.
 
     Exit code 0: intact and signed by the key; 3: intact, unsigned or not pinned; 1: anything off.
 
@@ -55,6 +58,7 @@ def verify(
     """
     from auditor.errors import InputError
     from auditor.ledger import VerifyingKey
+    from auditor.ledger.promoted import is_checkpoint
     from auditor.verify.proof import is_proof_file
 
     for option, value, fits in (
@@ -68,8 +72,15 @@ def verify(
     if run.suffix == ".sig":
         _verify_model(run, model, key, json=json)
     trusted = None if key is None else VerifyingKey.load(key)
+    if is_checkpoint(run):
+        _verify_checkpoint(run, trusted, json=json)
     if is_proof_file(run):
         _verify_proof(run, trusted, head, json=json)
+    if run.is_file():
+        raise InputError(
+            "neither a proof nor a model's signature", where=str(run),
+            valid="the folder of a run, a file of auditor prove, or MODEL.sig",
+        )  # fmt: skip
     _verify_run(run, trusted, head, timestamp, authority, json=json)
 
 
@@ -155,6 +166,26 @@ def _verify_model(file: Path, model: Path | None, key: Path | None, *, json: boo
     if result.intact:
         _say(f"✓ {result.model}: {result.files:,} files as they were signed by this key", "green")
     raise typer.Exit(0 if result.intact else 1)
+
+
+def _verify_checkpoint(path: Path, key: VerifyingKey | None, *, json: bool) -> None:
+    """Verify a checkpoint against its manifest, print what was found, and exit."""
+    from auditor.cli.show import print_json
+    from auditor.ledger.promoted import verify_checkpoint
+
+    result = verify_checkpoint(path, key=key)
+    if json:
+        print_json(result.to_json())
+    _say_faults(result.faults)
+    manifest = result.manifest
+    if not result.faults and manifest is not None:
+        judged = "no policy judged it" if manifest.status is None else f"verdict {manifest.status}"
+        _say(f"✓ {result.checkpoint}: {len(manifest.files):,} files as they were promoted by run "
+             f"{manifest.run}; {judged}", "green")  # fmt: skip
+        for warning in manifest.warnings:
+            _say(f"? {warning}", "yellow")
+        _say_signer(result.exit_code, result.signer, signed=result.signer is not None)
+    raise typer.Exit(result.exit_code)
 
 
 def _say(text: str, style: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Tables in files: CSV, JSON lines, Parquet and Arrow, alone, in folders and behind globs."""
+"""Tables in files: CSV, JSON lines, plain text, Parquet, Arrow; alone, in folders, behind globs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auditor.datasets.memory import VALID, column_names, open_arrow
+from auditor.datasets.lines import read_lines
+from auditor.datasets.memory import VALID_FILES, column_names, open_arrow
 from auditor.datasets.table import Table, connect, reason_of, string_sql
 from auditor.errors import InputError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["open_files"]
 
 _SUFFIXES = {
-    ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet",
+    ".csv": "csv", ".tsv": "csv", ".txt": "text", ".parquet": "parquet", ".pq": "parquet",
     ".arrow": "arrow", ".feather": "arrow", ".ipc": "arrow",
     ".jsonl": "jsonl", ".ndjson": "jsonl",
 }  # fmt: skip
@@ -47,6 +48,9 @@ def open_files(source: str, name: str) -> Table:
     kind = kinds.pop()
     if kind == "arrow":
         return open_arrow(_read_arrow(files), name=name, files=files)
+    if kind == "text":
+        lines = read_lines([(path, _suffixes(path)[1]) for path in files])
+        return open_arrow(lines, name=name, files=files)
     listed = [string_sql(_literal(path)) for path in files]
     rows = None
     if kind == "csv":
@@ -81,13 +85,13 @@ def _expand(source: str) -> list[Path]:
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.is_file() and _suffixes(p)[0] in _SUFFIXES)
         if not files:
-            raise InputError("no table in this folder", where=source, valid=VALID)
+            raise InputError("no table in this folder", where=source, valid=VALID_FILES)
         return files
     if path.is_file():
         return [path]
     files = sorted(Path(p) for p in globbing.glob(str(path), recursive=True) if Path(p).is_file())
     if not files:
-        raise InputError("no such file", where=source, valid=VALID)
+        raise InputError("no such file", where=source, valid=VALID_FILES)
     return files
 
 
@@ -104,7 +108,7 @@ def _kind(path: Path) -> str:
     suffix = _suffixes(path)[0]
     if suffix not in _SUFFIXES:
         what = f"unknown kind of file {suffix!r}" if suffix else "a file without a suffix"
-        raise InputError(what, where=str(path), valid=VALID)
+        raise InputError(what, where=str(path), valid=VALID_FILES)
     return _SUFFIXES[suffix]
 
 

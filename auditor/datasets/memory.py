@@ -15,12 +15,10 @@ from auditor.stats import as_label
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["VALID", "column_names", "open_arrow", "open_memory"]
+__all__ = ["VALID", "VALID_FILES", "column_names", "open_arrow", "open_memory"]
 
-VALID = (
-    "a DataFrame, an Arrow table, a mapping of names to arrays or tensors, or a path or glob of "
-    "CSV, JSON lines, Parquet or Arrow files"
-)
+VALID_FILES = "a path or glob of CSV, JSON lines, plain text, Parquet or Arrow files"
+VALID = f"a DataFrame, an Arrow table, a mapping of names to arrays or tensors, or {VALID_FILES}"
 
 
 def open_memory(source: Any, name: str) -> Table:

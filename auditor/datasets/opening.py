@@ -19,8 +19,8 @@ def open_table(source: Any, *, name: str | None = None) -> Table:
     ----------
     source:
         A pandas or polars DataFrame, an Arrow table, a mapping of names to arrays or tensors, or
-        a path: a CSV (``.csv``, ``.tsv``, also
-        ``.gz``), Parquet or Arrow file, a folder of such files, or a glob.
+        a path: a CSV (``.csv``, ``.tsv``, also ``.gz``), JSON lines, Parquet or Arrow file, a
+        ``.txt`` of one text a line (the column ``text``), a folder of such files, or a glob.
     name:
         What messages call it; the path by default.
 

@@ -207,11 +207,27 @@ def _every_score(
 
 
 def scan_missing(
-    table: Table, groups: Groups, roles: Roles, columns: Sequence[str], *, split: str
+    table: Table,
+    groups: Groups,
+    roles: Roles,
+    columns: Sequence[str],
+    *,
+    split: str,
+    splits: Sequence[str] = (),
+    absent: Sequence[str] = (),
 ) -> SliceTable:
-    """Count missing values of each column by slice; the first column is ``records``."""
+    """Count missing values of each column by slice; the first column is ``records``.
+
+    ``splits`` are all splits that are counted, and ``absent`` the columns that were asked for and
+    that this one does not have.
+    """
     names = ("records", *columns)
-    counts = SliceTable.zero("missing-counts", groups, names, context={"split": split})
+    context: dict[str, object] = {"split": split}
+    if len(splits) > 1:
+        context["splits"] = list(splits)
+    if absent:
+        context["absent"] = list(absent)
+    counts = SliceTable.zero("missing-counts", groups, names, context=context)
     missing = {
         f"m{position}": f"count(*) filter ({_is_missing(table, column)})"
         for position, column in enumerate(columns)

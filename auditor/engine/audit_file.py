@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from auditor.documents import Node, read_document
+from auditor.engine.arguments import label_of
 from auditor.errors import InputError, PolicyError, nearest
 from auditor.evidence import Stage, Value
+from auditor.evidence.value import explain_complaints
 
 __all__ = [
     "AUDIT_SCHEMA",
@@ -56,7 +58,7 @@ class DataSpec(Value):
     validation: str | None = None
     test: str | None = None
     target: str | None = None
-    positive: str | None = None
+    positive: Annotated[str | None, BeforeValidator(label_of)] = None
     sensitive: Annotated[tuple[str, ...], Field(min_length=1)]
     record_id: str | None = None
     task: Literal["binary", "multiclass", "regression"] = "binary"
@@ -116,9 +118,9 @@ class AuditFile(Value):
     data: DataSpec
     predictions: PredictionsSpec | None = None
     model: ModelSpec | None = None
-    stages: tuple[Literal["data", "evaluation", "pre-deployment"], ...] = (
-        "data", "evaluation", "pre-deployment",
-    )  # fmt: skip
+    stages: Annotated[
+        tuple[Literal["data", "evaluation", "pre-deployment"], ...], Field(min_length=1)
+    ] = ("data", "evaluation", "pre-deployment")
 
     @model_validator(mode="after")
     def _measurable(self) -> AuditFile:
@@ -126,6 +128,9 @@ class AuditFile(Value):
             raise ValueError("both predictions and a model are given; give one of them")
         if "evaluation" in self.stages and self.predictions is None and self.model is None:
             raise ValueError("the stage evaluation needs predictions or a model")
+        data = self.data
+        if "data" in self.stages and not (data.train or data.validation or data.test):
+            raise ValueError("the stage data needs data.train, data.validation or data.test")
         if self.model is not None and self.data.test is None:
             raise ValueError("a model needs data.test to be run on")
         return self
@@ -165,15 +170,14 @@ def _complaint(error: ValidationError, root: Node, where: str) -> PolicyError:
     location = tuple(first["loc"])
     node: Any = root.at(location)
     valid = None
-    what = f"{first['msg'][:1].lower()}{first['msg'][1:]}".removeprefix("value error, ")
+    place, what = explain_complaints([first, *errors])
     if first["type"] == "extra_forbidden":
         key = str(location[-1])
-        what = f"unknown key {key!r}"
         node = root.at(location[:-1]).key(key) or node
         model = _MODELS.get(location[:-1])
         valid = None if model is None else nearest(key, _names(model))
-    elif location:
-        what = f"{'.'.join(map(str, location))}: {what}"
+    elif place:
+        what = f"{place}: {what}"
     if location[:1] == ("stages",) and first["type"] == "literal_error":
         valid = "other stages are audited from the training script, with Audit.attach"
     return PolicyError(what, where=f"{where}:{node.line}:{node.column}", valid=valid)

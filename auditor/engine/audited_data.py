@@ -127,6 +127,9 @@ class AuditedData(AuditedRun):
         """
         if self._data is not None:
             raise InputError("the data are registered already", valid="one call of audit.data")
+        if population_column is not None and population is None:
+            raise InputError("there is no table to read it from", where="population_column=",
+                             valid="population= beside it")  # fmt: skip
         roles = Roles(
             sensitive=as_names(sensitive), target=target, record_id=record_id,
             positive=label_of(positive), bins=dict(bins or {}), task=task_named(task),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from auditor.checks import Check
+from auditor.engine.looks import stopping
 from auditor.engine.plan import make_plan
+from auditor.engine.promotion import CheckpointDecision, Promotion
 from auditor.engine.recording import Recording
 from auditor.errors import AuditorError, GateClosed, InputError
 from auditor.evidence import Finding, Stage, Verdict, sha256
@@ -28,7 +30,6 @@ from auditor.ledger.timestamp import (
 from auditor.policy import LoadedPolicy, load_policy
 from auditor.provenance import (
     base_model_manifest,
-    checkpoint_manifest,
     environment,
     packages_manifest,
 )
@@ -69,7 +70,8 @@ class AuditedRun:
         self._settings: dict[str, Any] = {}
         self._packages: str | None = None
         self._base_flops: float | None = None
-        self._judged: tuple[Stage, tuple[Finding, ...]] | None = None
+        self._judged: tuple[Stage, object] | None = None
+        self._promotion = Promotion(self._recording)
 
     @property
     def run(self) -> Path:
@@ -102,28 +104,72 @@ class AuditedRun:
     ) -> Verdict | None:
         """Judge everything measured so far; writes ``verdict.json``. ``None`` without a policy.
 
-        ``checkpoint`` is the file of the model that is judged: its digest goes into the record. It
-        is never unpickled.
+        ``checkpoint`` is the file or folder of the model that is judged: its digest goes into the
+        record. It is never unpickled, and stays where it is. Where the gate is open it gets its
+        manifest, which :func:`auditor.load_checkpoint` insists on, and loses one where it is not.
+        An error of the audit closes the gate, or is raised where nothing can be recorded.
         """
         at = stage_named(stage)
+        promotion = self._promotion
         if checkpoint is not None:
-            self._recording.note("checkpoint", checkpoint_manifest(checkpoint))
+            promotion.describe(checkpoint)
         self._recording.settle()
-        verdict = self._judge(at)
+        self._recording.write_late()
+        verdict = self._recording.judge(at)
         if verdict is None:
             if checkpoint is not None:
+                promotion.certify(checkpoint, None)
                 self._sign_model(checkpoint)
             return None
-        self._judged = (at, self.findings)
+        self._judged = (at, self._measured())
         digest = self._recording.write_verdict(verdict)
         self._recording.note(
             "gate",
             {"stage": str(at), "status": str(verdict.status), "gate": verdict.gate,
              "verdict": digest},
         )  # fmt: skip
+        promotion.after_gate(checkpoint, verdict)
         if checkpoint is not None and verdict.gate == "open":
             self._sign_model(checkpoint)
         return verdict
+
+    def checkpoint(
+        self,
+        path: str | Path,
+        save: Callable[[Path], object] | None = None,
+        *,
+        required: bool = True,
+        move: bool = True,
+        step: int | None = None,
+    ) -> CheckpointDecision:
+        """Promote a checkpoint of the training where the rules of the latest look let it through.
+
+        First ``save`` writes the checkpoint, a file or a folder, to the place that it is given:
+        beside ``path``, under a name that no loader picks up. Then the rules of the stages
+        ``training`` and ``checkpoint`` judge what was measured. Where the gate is open, the
+        checkpoint is put at ``path`` in one step and, last, gets its manifest, signed where the
+        audit has a key; :func:`auditor.load_checkpoint` refuses what has none. Where it is closed
+        the checkpoint goes to ``quarantine/`` beside ``path`` with a note that says why, and what
+        was at ``path`` before stays. A rule that only warns stands in the manifest.
+
+        Without ``save`` a trainer wrote ``path`` already, and it is judged where it lies: it gets
+        its manifest, or is moved to quarantine; with ``move=False`` it stays, without a manifest.
+        In a distributed training all ranks write, one calls this after a barrier, without ``save``,
+        and tells the others.
+
+        Every decision is in the ledger. An error of the audit breaks nothing and promotes nothing:
+        the checkpoint goes to quarantine, or stays at ``path`` without a manifest where the gate is
+        not ``required``. Errors of ``save`` are raised as they come, and leave ``path`` as it was.
+
+        A process that ends in between leaves nothing, a staging place (which the next call for
+        ``path`` removes), or a checkpoint without a manifest. Only one process at a time may write
+        a ``path``.
+
+        Raises :class:`GateClosed` where a rule that fails says ``stop`` (its ``decision`` is what
+        this would have returned), and :class:`InputError` where ``path`` cannot be written or
+        ``save`` wrote nothing, or something else.
+        """
+        return self._promotion(path, save, required=required, move=move, step=step)
 
     def base_model(
         self,
@@ -249,41 +295,41 @@ class AuditedRun:
         """Return what observing a training loop cost, where one was observed."""
         return None
 
-    def _look_counts(self) -> dict[str, int]:
-        """Return how often each stage was looked at."""
-        return {}
-
-    def _judge(self, stage: Stage, *, only_stage: bool = False) -> Verdict | None:
-        return self._recording.judge(stage, only_stage=only_stage, looks=self._look_counts())
-
     def _judge_look(self, look: int) -> Verdict | None:
         """Judge the rules of a look during training, and record what they say.
 
         Raises :class:`GateClosed` where one that fails says ``stop``.
         """
-        verdict = self._judge(Stage.TRAINING, only_stage=True)
-        if verdict is None or not verdict.rules:
+        looks = self._recording.looks
+        failed = looks.faults.pop(str(Stage.TRAINING), None)
+        verdict = self._recording.judge(Stage.TRAINING, only_stage=True)
+        if verdict is None or not (verdict.rules or failed):
             return verdict
-        self._recording.note(
-            "look",
+        looks.done(
+            self._recording,
             {
                 "stage": str(Stage.TRAINING), "look": look, "status": str(verdict.status),
                 "gate": verdict.gate,
             },
         )  # fmt: skip
-        stops = [rule for rule in verdict.rules if rule.closes_gate and rule.on_fail == "stop"]
+        stops = stopping(verdict.rules)
         if stops:
             raise GateClosed(
                 f"the policy stops the training at look {look}: {stops[0].reason}", verdict
             )
         return verdict
 
+    def _measured(self) -> object:
+        """Return everything that a verdict stands on."""
+        return self.findings, self._recording.looks.state()
+
     def _finish(self) -> None:
         """Bring the files of the run up to what was measured."""
         recording = self._recording
         self._flush()
         recording.settle()
-        if self._judged is not None and self._judged[1] != self.findings:
+        recording.write_late()
+        if self._judged is not None and self._judged[1] != self._measured():
             # Something was measured after the gate: a verdict speaks of all that is recorded.
             self.gate(self._judged[0])
         recording.write_findings()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from auditor.checks import Predicted
 from auditor.engine.audited_data import AuditedData
+from auditor.engine.looks import Look, refuse_judged_split
 from auditor.errors import InputError
 from auditor.evidence import Stage, Verdict
 from auditor.stats import Statistic
@@ -179,10 +180,44 @@ class AuditedTraining(AuditedData):
     ) -> Verdict | None:
         """Look at the training (stage ``training``): validation metrics and training losses.
 
-        Raises :class:`GateClosed` where a rule of the policy says ``stop``.
+        What goes wrong in the audit (a check that breaks, a full disk, outputs that cannot be read)
+        breaks no training: it is logged and recorded, the verdict is ``error``, and no gate opens
+        on this look. The looks that a rule declares share its error; what fewer looks leave
+        unspent stays so, and a look beyond them is recorded and decides nothing.
+
+        Raises :class:`GateClosed` where a rule of the policy says ``stop``; an error never does.
+        Raises :class:`InputError` for wrong usage until a look succeeded, and not after.
         """
-        with self._uncounted():
-            return self.look(self._score(model, loader, "validation", predict))
+        return self._look(lambda: self._score(model, loader, "validation", predict))
+
+    def look(
+        self, scored: tuple[dict[str, Statistic], Predicted | None] | None = None
+    ) -> Verdict | None:
+        """Look at the training; for integrations that scored the validation data themselves.
+
+        ``scored`` is what :func:`auditor.engine.scoring.count_evaluated` gives. Raises as
+        :meth:`validate` does.
+        """
+        return self._look(lambda: scored)
+
+    def _look(
+        self, score: Callable[[], tuple[dict[str, Statistic], Predicted | None] | None]
+    ) -> Verdict | None:
+        data = self._registered()
+        refuse_judged_split(self.policy, data.digests())
+        with self._uncounted(), Look(self._recording, self._looks + 1) as look:
+            scored = score()
+            counted = self._met()
+            if counted is not None:
+                counted = {**(scored[0] if scored else {}), **counted}
+                self._recording.measure(
+                    data.subject(Stage.TRAINING, counted=counted), look=look.number,
+                    data=data.digests("validation"),
+                )  # fmt: skip
+            self._looks = look.number
+            return self._judge_look(look.number)
+        self._looks = look.number
+        return look.verdict()
 
     @contextmanager
     def _uncounted(self) -> Generator[None]:
@@ -192,23 +227,6 @@ class AuditedTraining(AuditedData):
             return
         with self._training.meter.paused():
             yield
-
-    def look(
-        self, scored: tuple[dict[str, Statistic], Predicted | None] | None = None
-    ) -> Verdict | None:
-        """Look at the training; for integrations that scored the validation data themselves.
-
-        Raises :class:`GateClosed` where a rule of the policy says ``stop``.
-        """
-        data = self._registered()
-        self._looks += 1
-        counted = self._met()
-        if counted is not None:
-            self._recording.measure(
-                data.subject(Stage.TRAINING, counted={**(scored[0] if scored else {}), **counted}),
-                look=self._looks, data=data.digests("validation"),
-            )  # fmt: skip
-        return self._judge_look(self._looks)
 
     def dynamics(self) -> pd.DataFrame:
         """Return what became of every record that was trained on, one row each.
@@ -264,9 +282,6 @@ class AuditedTraining(AuditedData):
 
     def _cost(self) -> dict[str, Any] | None:
         return None if self._training is None else self._training.report()
-
-    def _look_counts(self) -> dict[str, int]:
-        return {str(Stage.TRAINING): self._looks}
 
     # -- inside ---------------------------------------------------------------------------------
 

@@ -150,7 +150,8 @@ class RegisteredData:
             raise InputError(
                 f"record id {self.roles.record_id!r} is missing in "
                 f"{sum(i is None for i in ids):,} of {len(ids):,} rows",
-                where=table.name,
+                where=table.place("record_id="),
+                valid="an id in every row",
             )
         return ids
 

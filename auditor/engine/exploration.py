@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from auditor.errors import InputError
-from auditor.evidence import Verdict
-from auditor.ledger import RunRecord
+from auditor.errors import InputError, RunError
+from auditor.evidence import Finding, Verdict, sha256
+from auditor.ledger import VERDICT, RunRecord
 from auditor.stats import SCORES, ScoreCounts, Statistic
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Plots:
         """Draw a metric of every slice with its interval."""
         from auditor.report.plots import plot_rates
 
-        return plot_rates(self._run.record.findings, metric, over=_family(over))
+        return plot_rates(self._run.recorded_findings, metric, over=_family(over))
 
     def disparities(
         self,
@@ -45,7 +45,7 @@ class Plots:
         from auditor.report.plots import plot_disparities
 
         return plot_disparities(
-            self._run.record.findings, metric, over=_family(over), accept=accept
+            self._run.recorded_findings, metric, over=_family(over), accept=accept
         )
 
     def scores(self, *, over: str | Sequence[str]) -> alt.Chart:
@@ -81,7 +81,12 @@ def _family(over: str | Sequence[str]) -> tuple[str, ...]:
 
 
 class Run:
-    """A finished run, opened for reading."""
+    """A run, opened for reading.
+
+    A run that was interrupted (or is still being written) has the findings that its ledger tells
+    of; nothing but the order of its entries and the digests of the evidence is bound there. It is
+    to be looked at, and not judged.
+    """
 
     def __init__(self, record: RunRecord) -> None:
         self.record = record
@@ -92,12 +97,41 @@ class Run:
         return self.record.name
 
     @property
+    def sealed(self) -> bool:
+        """Whether the run was finished."""
+        return self.record.sealed
+
+    @property
+    def interrupted(self) -> str | None:
+        """Why the run was not finished, as far as it says; ``None`` where it was."""
+        if self.sealed:
+            return None
+        entries = self.record.ledger.of_type("interrupted")
+        if entries and entries[-1].seq == len(self.record.ledger.lines) - 1:
+            return f"interrupted by {str(entries[-1].body.get('reason'))[:100]}"
+        return "never sealed: it was cut off, or is still being written"
+
+    def __repr__(self) -> str:
+        found = f"{len(self.recorded_findings):,} findings"
+        state = "sealed" if self.interrupted is None else self.interrupted
+        return f"<auditor run {self.name!r}: {found}, {state}>"
+
+    @cached_property
+    def recorded_findings(self) -> tuple[Finding, ...]:
+        """The findings; of an unsealed run derived from the statistics that its ledger names."""
+        if self.sealed:
+            return self.record.findings
+        from auditor.verify.recompute import Statistics, recompute_findings
+
+        return recompute_findings(self.record, Statistics(self.record))
+
+    @property
     def findings(self) -> pd.DataFrame:
         """The findings, one row each, in the order of the file."""
         import pandas as pd
 
         rows: list[dict[str, Any]] = []
-        for finding in self.record.findings:
+        for finding in self.recorded_findings:
             row = finding.to_json()
             row["slice"] = str(finding.slice)
             row["reference"] = None if finding.reference is None else str(finding.reference)
@@ -118,7 +152,7 @@ class Run:
         from auditor.verify.recompute import Statistics
 
         read = Statistics(self.record)
-        digests = dict.fromkeys(d for f in self.record.findings for d in f.evidence)
+        digests = dict.fromkeys(d for f in self.recorded_findings for d in f.evidence)
         return tuple(read(digest) for digest in digests)
 
     @cached_property
@@ -152,22 +186,43 @@ class Run:
 
     @property
     def verdict(self) -> Verdict | None:
-        """The recorded verdict."""
+        """The recorded verdict; of an unsealed run only one that its last gate names."""
+        if not self.sealed:
+            gates = self.record.ledger.of_type("gate")
+            there = (self.record.path / VERDICT).exists()
+            if not gates or not there:
+                return None
+            if gates[-1].body.get("verdict") != sha256(self.record.read(VERDICT)):
+                return None
         return self.record.verdict
 
     def judge(self, policy: str | Path) -> Verdict:
-        """Judge the recorded evidence by another policy."""
+        """Judge the recorded evidence by another policy; raises :class:`RunError` if unsealed."""
+        if self.interrupted is not None:
+            raise RunError(
+                f"an unsealed run is not judged ({self.interrupted})", where=str(self.record.path),
+                valid="a finished run",
+            )  # fmt: skip
         from auditor.policy import load_policy
         from auditor.verify import judge_run
 
         return judge_run(self.record, load_policy(policy))
 
     def _repr_html_(self) -> str:
+        if self.interrupted is not None:  # no findings.json, of which a report is made, holds yet
+            from html import escape
+
+            return f"<p>{escape(repr(self))}</p>{self.findings.to_html()}"
         from auditor.report import render
 
         return render(self.record, "html").decode()
 
 
-def load(path: str | Path) -> Run:
-    """Open a finished run; raises :class:`RunError` where there is none."""
-    return Run(RunRecord.load(path, sealed=True))
+def load(path: str | Path, *, live: bool = False) -> Run:
+    """Open a run; see :attr:`Run.sealed` for whether it was finished.
+
+    ``live`` opens one that another process is writing, too: what is there at this moment. Raises
+    :class:`RunError` where there is no run, where its ledger is damaged, and where it is being
+    written unless ``live`` is demanded.
+    """
+    return Run(RunRecord.load(path, live=live))

@@ -46,8 +46,13 @@ class CommittedRecords:
         else:
             self._key, self._made = RecordKey.generate(), True
         self.splits = {
-            split: commit_records(data.index(split).ids or (), self._key, split=split)
-            for split in data.tables
+            split: commit_records(
+                data.index(split).ids or (),
+                self._key,
+                split=split,
+                where=table.place("record_id="),
+            )
+            for split, table in data.tables.items()
         }
         if self._made:
             self._key.save(self.key_file, run=recording.path)

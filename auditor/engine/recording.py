@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import shutil
 import tempfile
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from auditor.checks import Check, Evidence, NotApplicable, NotMeasurable, Subject
-from auditor.errors import InputError
+from auditor.engine.looks import Looks
+from auditor.errors import AuditorError, InputError
 from auditor.evidence import (
     Finding,
     PolicyReference,
@@ -38,6 +40,8 @@ from auditor.stats import Statistic
 from auditor.version import __version__
 
 __all__ = ["Recording"]
+
+_LOG = logging.getLogger("auditor")
 
 
 class Recording:
@@ -69,11 +73,13 @@ class Recording:
         self.started = self.now()
         self.verdict: Verdict | None = None
         self.closed = False
+        self.looks = Looks(policy)
         self._findings: dict[tuple[str, Stage], list[Finding]] = {}
         self._statistics: dict[str, Statistic] = {}
         self._pending: dict[tuple[str, Stage], tuple[Check, str]] = {}
         self._written = False
         self._early: list[tuple[str, Mapping[str, Any]]] = []
+        self._late: list[tuple[str, Mapping[str, Any]]] = []
 
     @property
     def registered(self) -> bool:
@@ -123,6 +129,20 @@ class Recording:
         self.register()
         self.ledger.append(entry, body)
 
+    def note_late(self, entry: str, body: Mapping[str, Any]) -> None:
+        """Append an entry now, or keep it for :meth:`write_late` where it cannot be written."""
+        self._late.append((entry, dict(body)))
+        try:
+            self.write_late()
+        except (AuditorError, OSError) as error:
+            _LOG.warning("an entry (%s) could not be written yet: %s", entry, error)
+
+    def write_late(self) -> None:
+        """Append the entries that could not be written; raises :class:`RunError`."""
+        while self._late:
+            self.note(*self._late[0])
+            del self._late[0]
+
     def note_early(self, entry: str, body: Mapping[str, Any]) -> None:
         """Append an entry, or keep it for when entry 0 is written: how data were prepared, say."""
         if self.registered:
@@ -169,9 +189,7 @@ class Recording:
             found += self._record(check, subject.stage, statistics, look, data=data)
         return tuple(found)
 
-    def judge(
-        self, stage: Stage, *, only_stage: bool = False, looks: Mapping[str, int] | None = None
-    ) -> Verdict | None:
+    def judge(self, stage: Stage, *, only_stage: bool = False) -> Verdict | None:
         """Judge the findings so far by the registered policy; ``None`` without one."""
         if self.policy is None:
             return None
@@ -184,7 +202,9 @@ class Recording:
             stage=stage,
             registered=True,
             only_stage=only_stage,
-            looks=looks,
+            looks=self.looks.taken,
+            earlier=self.looks.after,
+            faults=self.looks.faults,
         )
 
     def settle(self) -> None:
@@ -293,6 +313,8 @@ class Recording:
                 body[name] = value
         self.note("measurement", body)
         self._findings[(check.id, stage)] = findings
+        if look is not None:
+            self.looks.keep(stage, look, check.id, findings)
         self._pending.pop((check.id, stage), None)
         return findings
 

@@ -72,11 +72,13 @@ class RecordCommitments:
         }
 
 
-def commit_records(records: Sequence[str], key: RecordKey, *, split: str) -> RecordCommitments:
+def commit_records(
+    records: Sequence[str], key: RecordKey, *, split: str, where: str | None = None
+) -> RecordCommitments:
     """Commit to the record ids of a split, in the order of its rows.
 
     An id is text, as the table writes it. Raises :class:`InputError` for ids that repeat: a proof
-    speaks of one record.
+    speaks of one record; ``where`` names the table in that message.
     """
     check_split_name(split)
     if len(records) >= _MOST:
@@ -97,7 +99,7 @@ def commit_records(records: Sequence[str], key: RecordKey, *, split: str) -> Rec
     if repeated:
         raise InputError(
             f"record ids repeat: {repeated:,} of {len(records):,}",
-            where=f"{split}=", valid="ids that are unique",
+            where=where or f"{split}=", valid="ids that are unique",
         )  # fmt: skip
     places = np.empty(len(records), np.uint32)
     places[by_bucket[order]] = np.arange(len(records), dtype=np.uint32)

@@ -37,6 +37,7 @@ ENTRY_0_STAMP = "statements/entry-0.tsr"
 """Where in a run an authority's response for entry 0 lies."""
 
 _SHA256 = "2.16.840.1.101.3.4.2.1"
+_EXPLICIT_0 = 0xA0
 _LARGEST = 2**20
 
 
@@ -142,9 +143,31 @@ def _parse(response: bytes, *, where: str | None) -> Any:
     if status not in (0, 1):
         raise InputError(f"the authority refused (status {status})", where=where)
     try:
-        return decode_timestamp_response(response)
-    except (ValueError, TypeError):
+        return decode_timestamp_response(_with_sorted_certificates(outer))
+    except (ValueError, TypeError, IndexError):
         raise InputError("not a time stamp response", where=where, valid="a .tsr file") from None
+
+
+def _with_sorted_certificates(response: der.Element) -> bytes:
+    """Return a response whose certificates stand in the order of DER; raises :class:`ValueError`.
+
+    Authorities send the chain as it leads to the root, and ``rfc3161-client`` reads a SET in the
+    order of DER alone. What is signed are the signed attributes of the signer (RFC 5652, section
+    5.4), and through them the content and the digest of the signer's own certificate; the
+    certificates are only material to verify with, and in any order the same set.
+    """
+    status, token, *more = response.parts(der.SEQUENCE)
+    kind, content, *beside = token.parts(der.SEQUENCE)
+    (signed,) = content.parts(_EXPLICIT_0)
+    parts = [
+        der.element(part.tag, b"".join(sorted({each.encoded for each in part.parts()})))
+        if part.tag == _EXPLICIT_0
+        else part.encoded
+        for part in signed.parts(der.SEQUENCE)
+    ]
+    whole = der.element(_EXPLICIT_0, der.sequence(*parts))
+    renewed = der.sequence(kind.encoded, whole, *(part.encoded for part in beside))
+    return der.sequence(status.encoded, renewed, *(part.encoded for part in more))
 
 
 def _authority(parsed: Any) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from auditor.errors import AuditorError
-from auditor.metrics.metric import Metric, add_metric
+from auditor.metrics.metric import Metric, add_metric, with_parameter
 from auditor.metrics.row import Row
 from auditor.metrics.samples import Absent, Census, Sample
 
-__all__ = ["MISSING", "OVERLAP", "REPEATED", "REPEATED_TEXT"]
+__all__ = ["MISSING", "OVERLAP", "REPEATED", "REPEATED_TEXT", "missing_rate_name"]
 
 MISSING = "missing-counts"
 REPEATED = "repeated-row-counts"
@@ -32,6 +35,42 @@ def _share_of_records(row: Row) -> Sample:
     return Census(int(row.values[1 + counted.index(name)]) / n, n)
 
 
+def missing_rate_name(column: str, context: Mapping[str, Any]) -> str:
+    """Return the name of the share of missing values of a column, by the context of its counts.
+
+    The training data carry no name, unless a column ends as if it did: no two columns of any two
+    splits that are counted together have the same name.
+
+    >>> both = {"splits": ["train", "test"]}
+    >>> missing_rate_name("age", {"split": "train", **both})
+    'missing_rate[age]'
+    >>> missing_rate_name("age", {"split": "test", **both})
+    'missing_rate[age, test]'
+    >>> missing_rate_name("age, test", {"split": "train", **both})
+    'missing_rate[age, test, train]'
+    """
+    split = context.get("split", "train")
+    taken = any(column.endswith(f", {name}") for name in context.get("splits", ()))
+    plain = split == "train" and not taken
+    return with_parameter("missing_rate", column if plain else f"{column}, {split}")
+
+
+def _share_of_missing(row: Row) -> Sample:
+    """Read the share of missing values of one column: ``age``, or ``age, test`` of a split."""
+    columns, column = row.columns[1:], row.parameter or ""
+    split = row.context.get("split", "train")
+    if split != "train" or "splits" in row.context:
+        column = column.removesuffix(f", {split}")
+    if column in row.context.get("absent", ()):
+        return Absent(f"{split} has no column {column!r}")
+    if column not in columns:
+        raise AuditorError(f"{column!r} was not counted; there are {', '.join(columns)}")
+    n = int(row.values[0])
+    if not n:
+        return Absent("no records")
+    return Census(int(row.values[1 + columns.index(column)]) / n, n)
+
+
 def _share_of_texts(row: Row) -> Sample:
     """Read the share of the records with a text; those without one equal no other."""
     if "reason" in row.context:
@@ -45,7 +84,7 @@ def _share_of_texts(row: Row) -> Sample:
 add_metric(
     Metric(
         "missing_rate", "Share of missing values", ideal=0.0, better="lower",
-        readers={MISSING: _share_of_records}, parameter="column",
+        readers={MISSING: _share_of_missing}, parameter="column",
         formula="missing values / records", source="counted over the whole table",
     )
 )  # fmt: skip

@@ -53,8 +53,8 @@ class Case:
     slices: frozenset[ReferenceSlice] = field(default_factory=frozenset)
 
     def share(self) -> float:
-        """Return what this look may spend of the error; a look too many has an equal share."""
-        if self.rule.spending == "uniform" or self.looks > self.rule.looks:
+        """Return what this look may spend of the error."""
+        if self.rule.spending == "uniform" or self.rule.decide == "point":
             return 1 / self.looks
         alpha = 1 - self.confidence
         return alpha_of_look(self.look, self.looks, alpha=alpha, plan=self.rule.spending) / alpha
@@ -77,11 +77,6 @@ class Case:
         statuses = decided.statuses()
         status = worst([*statuses, Status.NOT_EVALUATED] if gaps or not statuses else statuses)
         reason, required = reason_of(status, decided, self.region, gaps)
-        if self.looks > self.rule.looks:
-            reason += (
-                f" (this is look {self.looks} where {self.rule.looks} were declared; the error of "
-                "all looks together is larger than the policy says)"
-            )
         return Judgement(
             status,
             reason,
@@ -101,7 +96,7 @@ def open_case(rule: Rule, defaults: Defaults, library: Library, looks: int | Non
         material,
         rule.accept.within(metric.low, metric.high),
         defaults.confidence if rule.confidence is None else rule.confidence,
-        max(rule.looks, looks or 1),
+        rule.looks,
         looks or 1,
     )
     if material.stop is not None:

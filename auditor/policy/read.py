@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from auditor.checks import CHECKS
 from auditor.documents import Node, read_document
 from auditor.errors import InputError, PolicyError, nearest
+from auditor.evidence.value import explain_complaints
 from auditor.policy.schema import POLICY_SCHEMA, Defaults, PolicyFile, Rule, Waiver
 from auditor.policy.typed import problem_of
 
@@ -105,7 +106,6 @@ def _complaint(error: Any, root: Node) -> tuple[Node, str, str | None]:
     node = root.at(path)
     place = ".".join(str(step) for step in path if not isinstance(step, int)) or "the policy"
     kind, context = error["type"], error.get("ctx", {})
-    message: str = error["msg"]
     valid: str | None = None
     match kind:
         case "missing":
@@ -135,7 +135,7 @@ def _complaint(error: Any, root: Node) -> tuple[Node, str, str | None]:
         case _ if kind.startswith("date"):
             what, valid = f"{place}: {node.noun} is no date", "a day of the calendar, as 2027-03-31"
         case _:
-            what = f"{place}: {message[:1].lower()}{message[1:]}"
+            what = f"{place}: {explain_complaints([error])[1]}"
     return node, what, valid
 
 
@@ -168,10 +168,9 @@ def _check_fields(node: Node, where: str) -> None:
     try:
         check.model_validate(fields.native())
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        message: str = first["msg"]
-        place = ".".join(str(step) for step in first["loc"][:1]) or "its fields"
+        complaints = error.errors(include_url=False)
+        place = ".".join(str(step) for step in complaints[0]["loc"][:1]) or "its fields"
         raise error_at(
-            fields.at(first["loc"]),
-            f"check {identifier}, {place}: {message[:1].lower()}{message[1:]}", where=where,
+            fields.at(complaints[0]["loc"]),
+            f"check {identifier}, {place}: {explain_complaints(complaints)[1]}", where=where,
         ) from None  # fmt: skip

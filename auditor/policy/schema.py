@@ -137,7 +137,11 @@ class Rule(Value):
         "block", description="warn: say it; block: close the gate; stop: end the training as well."
     )
     looks: int = Field(
-        1, ge=1, le=10_000, description="How often it is judged in training; splits the error."
+        1,
+        ge=1,
+        le=10_000,
+        description="How often it is judged in training; splits the error. A later look decides "
+        "nothing: what the last of these decided stands.",
     )
     spending: Literal["uniform", "pocock", "obrien-fleming"] = Field(
         "uniform", description="How the looks share the error: alike, or more to the later ones."

@@ -57,7 +57,7 @@ def _read_weights(file: Path) -> tuple[int, int]:
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001 -- bytes that are no weights raise anything at all
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
         raise InputError(
             f"the checkpoint is not plain weights ({reason})", where=str(file), valid=_VALID
         ) from None

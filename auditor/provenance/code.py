@@ -6,18 +6,19 @@ import ast
 import hashlib
 import inspect
 import platform
-import re
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Sized
+from enum import Enum
 from functools import partial
-from types import CodeType, FunctionType, MethodType
-from typing import Any, cast
+from types import CodeType, FunctionType
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from auditor.errors import InputError
 from auditor.evidence import canonical_json, sha256
 from auditor.provenance.lineage import Code
+from auditor.provenance.reached import function_in, reached_functions
 
-__all__ = ["AST_METHOD", "code_of", "parameters_of"]
+__all__ = ["AST_METHOD", "code_of", "parameters_of", "words_of"]
 
 AST_METHOD = "sha256-python-ast"
 _UNREADABLE = "no-python-code"
@@ -29,57 +30,138 @@ def code_of(function: Callable[..., Any]) -> Code:
 
     The digest is of the syntax tree of its source, without decorators, docstrings, comments and
     white space. Where the source cannot be had, or holds more than the function (a lambda), it is
-    of the bytecode, whose method names the version of Python. Functions that it calls are no part
-    of it, unless they are captured by its closure or its defaults.
+    of the bytecode, whose method names the version of Python.
+
+    Functions of the user's own code that it reaches by global names (``clean``, ``module.clean``)
+    are part of the digest, and so are those that they reach, up to 200 together; ``captured`` has
+    the digest of each (``calls clean``). Functions of its closure and its defaults are captured
+    with what they reach. Not covered: methods of classes, functions that it gets as arguments or
+    finds in containers, values of global names, and installed packages, whose digests are in the
+    manifest of packages.
+
+    Of a value of a closure or of a partial the digest is kept only where nobody could be found by
+    guessing it: of numbers, truth values and words that the function itself names.
     """
     return _code_of(function, 0)
 
 
 def _code_of(function: Callable[..., Any], depth: int) -> Code:
-    captured: dict[str, str] = {}
+    bound: dict[str, Any] = {}
     while isinstance(function, partial):
-        for position, value in enumerate(function.args):
-            captured[f"argument {position}"] = _digest_of(value, depth)
-        captured |= {f"argument {k}": _digest_of(v, depth) for k, v in function.keywords.items()}
+        bound |= {f"argument {at}": value for at, value in enumerate(function.args)}
+        bound |= {f"argument {name}": value for name, value in function.keywords.items()}
         function = function.func
-    plain: Any = function
-    if not isinstance(plain, (FunctionType, MethodType)) and not inspect.isbuiltin(plain):
-        plain = vars(type(plain)).get("__call__", plain)  # an object that is called
-    plain = inspect.unwrap(plain.__func__ if isinstance(plain, MethodType) else plain)
-    if not isinstance(plain, FunctionType):
+    plain = function_in(function)
+    words = words_of(function)
+    captured = {name: _digest_of(value, depth, words) for name, value in bound.items()}
+    if plain is None:
         return Code(method=_UNREADABLE, captured=captured)
-    captured |= dict(_captured(plain, depth))
-    tree = _tree(plain)
-    if tree is None:
-        version = ".".join(platform.python_version_tuple()[:2])
-        return Code(digest=_bytecode(plain.__code__), method=f"sha256-bytecode-python-{version}",
+    captured |= dict(_captured(plain, depth, words))
+    reached, edges = reached_functions(plain)
+    nodes: list[Any] = []
+    compiled = False
+    for name, one in reached:
+        tree = _tree(one)
+        compiled |= tree is None
+        nodes.append(_bytecode(one.__code__) if tree is None else tree)
+        if one is not plain:
+            digest = nodes[-1] if tree is None else sha256(canonical_json(tree))
+            place, again = f"calls {name}"[:190], 1
+            while place in captured:
+                place, again = f"{f'calls {name}'[:190]} {again + 1}", again + 1
+            captured[place] = digest
+    method = AST_METHOD
+    if compiled:
+        method = f"sha256-bytecode-python-{'.'.join(platform.python_version_tuple()[:2])}"
+    if len(nodes) > 1:
+        return Code(digest=sha256(canonical_json([nodes, edges])), method=f"{method}-reached",
                     captured=captured)  # fmt: skip
-    return Code(digest=sha256(canonical_json(tree)), method=AST_METHOD, captured=captured)
+    digest = nodes[0] if compiled else sha256(canonical_json(nodes[0]))
+    return Code(digest=digest, method=method, captured=captured)
 
 
-def _captured(function: FunctionType, depth: int) -> Iterator[tuple[str, str]]:
+def words_of(function: Callable[..., Any]) -> frozenset[str]:
+    """Return the words that a function itself names: in its code, its defaults, its ``Literal``s.
+
+    They are the programmer's, and so name no record of the data.
+    """
+    while isinstance(function, partial):
+        function = function.func
+    plain = function_in(function)
+    if plain is None:
+        return frozenset()
+    found: set[str] = set()
+    waiting: list[Any] = [plain.__code__, plain.__defaults__, plain.__kwdefaults__]
+    waiting += _annotations(plain)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            found.add(value)
+        elif isinstance(value, CodeType):
+            waiting += value.co_consts
+        elif isinstance(value, dict):
+            waiting += cast("dict[Any, Any]", value).values()
+        elif isinstance(value, (tuple, list, frozenset, set)):
+            waiting += cast("Sequence[Any]", value)
+    return frozenset(found)
+
+
+def _annotations(function: FunctionType) -> list[Any]:
+    """Return the values that the types of the arguments name, where these can be looked up."""
+    try:
+        hints = get_type_hints(function)
+    except Exception:  # noqa: BLE001 -- annotations may hold anything, and names that are not there
+        return []
+    found: list[Any] = []
+    waiting: list[Any] = list(hints.values())
+    while waiting:
+        hint = waiting.pop()
+        if get_origin(hint) is Literal:
+            found += get_args(hint)
+        else:
+            waiting += [one for one in get_args(hint) if not isinstance(one, list)]
+    return found
+
+
+def _captured(
+    function: FunctionType, depth: int, words: Collection[str]
+) -> Iterator[tuple[str, str]]:
     """Yield what the function was made with: defaults, and the variables of its closure."""
     signature = inspect.signature(function)
     for name, parameter in signature.parameters.items():
         if parameter.default is not inspect.Parameter.empty:
-            yield f"default {name}", _digest_of(parameter.default, depth)
+            yield f"default {name}", _digest_of(parameter.default, depth, words)
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
-            yield f"closure {name}", _digest_of(cell.cell_contents, depth)
+            yield f"closure {name}", _digest_of(cell.cell_contents, depth, words)
         except ValueError:  # a variable that was never set
             yield f"closure {name}", "unset"
 
 
-def _digest_of(value: Any, depth: int) -> str:
+def _digest_of(value: Any, depth: int, words: Collection[str]) -> str:
     """Return the digest of a value; of functions that of their code; else the name of the type."""
     if callable(value) and not isinstance(value, type) and depth < 4:
         code = _code_of(value, depth + 1)
         if code.digest is not None:
             return code.digest
     try:
-        return sha256(canonical_json(value))
+        if _named_by_code(value, words):
+            return sha256(canonical_json(value))
     except (InputError, RecursionError, TypeError):
-        return f"a {type(value).__qualname__}"[:200]
+        pass
+    return f"a {type(value).__qualname__}"[:200]
+
+
+def _named_by_code(value: Any, words: Collection[str]) -> bool:
+    """Whether a value holds nothing but numbers, truth values and words of the code."""
+    if isinstance(value, str):
+        return value in words
+    if isinstance(value, Mapping):
+        items = cast("Mapping[Any, Any]", value).items()
+        return all(_named_by_code(part, words) for item in items for part in item)
+    if isinstance(value, (list, tuple)):
+        return all(_named_by_code(part, words) for part in cast("Sequence[Any]", value))
+    return value is None or isinstance(value, (bool, int, float))
 
 
 def _tree(function: FunctionType) -> Any:
@@ -142,16 +224,20 @@ def _bytecode(code: CodeType) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def parameters_of(arguments: Mapping[str, Any], *, columns: Collection[str] = ()) -> dict[str, Any]:
-    """Return arguments as a record may keep them, which holds no lists of ids and no paths.
+def parameters_of(arguments: Mapping[str, Any], *, words: Collection[str] = ()) -> dict[str, Any]:
+    """Return arguments as a record may keep them: no ids, no names of people, no paths.
 
-    Kept are numbers, truth values, and text of one word, of a path its last part; of a list or a
-    mapping only how long it is, unless all it holds are names of ``columns``.
+    Kept are numbers, truth values, members of enumerations, and text that is one of ``words``: a
+    name of a column, or a word that the function itself names (see :func:`words_of`). Of any other
+    text, list or mapping only the length is kept. A number is kept even if it is somebody's: an id
+    that is a number goes into a list, or into a table.
     """
-    return {name[:200]: _parameter(value, columns) for name, value in arguments.items()}
+    return {name[:200]: _parameter(value, words) for name, value in arguments.items()}
 
 
-def _parameter(value: Any, columns: Collection[str]) -> Any:
+def _parameter(value: Any, words: Collection[str]) -> Any:
+    if isinstance(value, Enum):
+        return value.name[:200]
     if isinstance(value, (bool, int, float)) or value is None:
         try:
             canonical_json(value)
@@ -159,11 +245,10 @@ def _parameter(value: Any, columns: Collection[str]) -> Any:
             return {"type": type(value).__qualname__[:100]}
         return value
     if isinstance(value, str):
-        last = re.split(r"[\\/]", value.rstrip("\\/"))[-1]
-        return last if len(last) <= 40 and not re.search(r"\s", last) else {"length": len(value)}
+        return value if value in words and len(value) <= 200 else {"length": len(value)}
     if isinstance(value, (list, tuple)):
         items = cast("Sequence[Any]", value)
-        if all(isinstance(item, str) and item in columns for item in items):
+        if all(isinstance(item, str) and item in words for item in items):
             return list(items)
     kind = type(value).__qualname__[:100]
     return {"type": kind, "length": len(value)} if isinstance(value, Sized) else {"type": kind}

@@ -21,7 +21,9 @@ def read_bytes(path: Path, *, most: int = MOST_BYTES) -> bytes:
             data = file.read(most + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"the file cannot be read: {reason}", where=str(path)) from None
+        raise InputError(
+            f"the file cannot be read: {reason}", where=str(path), valid="the path of a file"
+        ) from None
     if len(data) > most:
         raise InputError(
             f"the file is larger than {most:,} bytes", where=str(path), valid=f"{most:,} at most"

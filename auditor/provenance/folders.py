@@ -156,7 +156,8 @@ def _walk(top: Path) -> Iterator[os.DirEntry[str]]:
                         yield entry
         except OSError as error:
             reason = error.strerror or error
-            raise InputError(f"the folder cannot be read: {reason}", where=folder) from None
+            raise InputError(f"the folder cannot be read: {reason}", where=folder,
+                             valid="a folder") from None  # fmt: skip
 
 
 def _is_text(name: str) -> bool:

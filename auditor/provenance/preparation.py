@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload, runtime_checkable
 
 from auditor.errors import InputError
-from auditor.provenance.code import code_of, parameters_of
+from auditor.provenance.code import code_of, parameters_of, words_of
 from auditor.provenance.lineage import Data, Derivation, GroupRows, How
 
 __all__ = ["Preparation", "Record", "TableDigest", "preparation"]
@@ -54,8 +54,10 @@ class Preparation(Generic[P, R]):
         Columns by whose values rows are counted before and after, where the step takes one table.
 
     The value that it returns is the very object that the function returned, and what it raises
-    passes through. What went in is identified before the call, so that a function may change its
-    table in place. An error in the recording itself is recorded as the step's, and raises nothing.
+    passes through. Of the other arguments the record keeps what is nobody's: see
+    :func:`~auditor.provenance.code.parameters_of`. What went in is identified before the call, so
+    that a function may change its table in place. An error in the recording itself is recorded as
+    the step's, and raises nothing.
     """
 
     def __init__(
@@ -96,7 +98,7 @@ class Preparation(Generic[P, R]):
         if len(found) == 1:
             counted = {c: _counts(tables[0][1], c) for c in self.groups}
         columns = [c for _, table in tables for c in _names(table)]
-        parameters = parameters_of(plain, columns=columns)
+        parameters = parameters_of(plain, words={*columns, *words_of(self.function)})
         return _Before(found, parameters, seed, counted, columns)
 
     def _note(self, before: _Before | str, result: Any, error: str | None) -> None:

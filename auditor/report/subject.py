@@ -155,6 +155,7 @@ def checkpoint_facts(record: RunRecord) -> tuple[tuple[Fact, ...], ...]:
             Fact("Format", body.text("format")),
             Fact("Size", None if size is None else size_text(size)),
             Fact("Tensors", None if tensors is None else count_text(tensors)),
+            Fact("Decision", body.text("decision")),
         ))  # fmt: skip
     return tuple(found)
 

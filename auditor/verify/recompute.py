@@ -12,10 +12,11 @@ from auditor.evidence import Finding, Stage, Verdict, sha256
 from auditor.ledger import RunRecord
 from auditor.policy import LoadedPolicy, evaluate, parse_policy
 from auditor.stats import Statistic, read_statistic
-from auditor.verify.measurements import last_measurements, measurements
+from auditor.verify.looks import faults_of, looks_of, looks_until
+from auditor.verify.measurements import measurements
 from auditor.verify.registration import registered_seed
 
-__all__ = ["Statistics", "looks_of", "recompute_findings", "recompute_verdict", "registered_policy"]
+__all__ = ["Statistics", "recompute_findings", "recompute_verdict", "registered_policy"]
 
 
 class Statistics:
@@ -33,18 +34,24 @@ class Statistics:
 
 
 def recompute_findings(
-    record: RunRecord, statistics: Statistics, *, withheld: Collection[str] = ()
+    record: RunRecord,
+    statistics: Statistics,
+    *,
+    withheld: Collection[str] = (),
+    after: tuple[Stage, int] | None = None,
 ) -> tuple[Finding, ...]:
     """Derive every finding again from the stored statistics, as the ledger tells it.
 
     A later measurement by the same check at the same stage takes the place of an earlier one. A
     check that entry 0 does not register raises :class:`RunError`: it was not planned beforehand.
-    Measurements of which a statistic is among the ``withheld`` digests are left out.
+    Measurements of which a statistic is among the ``withheld`` digests are left out. With ``after``
+    they are those of a stage as its looks up to that number found them.
     """
     registered = _registered_checks(record)
     found: dict[tuple[str, Stage], list[Finding]] = {}
-    last = last_measurements(record)
-    for measurement in measurements(record):
+    taken = measurements(record) if after is None else looks_until(record, *after)
+    last = {(each.check, each.stage): each for each in taken}
+    for measurement in taken:
         where = measurement.where
         if measurement.spec not in registered:
             raise RunError(
@@ -94,6 +101,8 @@ def recompute_verdict(
         stage=stage,
         registered=registered,
         looks=looks_of(record),
+        earlier=lambda stage, look: recompute_findings(record, statistics, after=(stage, look)),
+        faults=faults_of(record),
     )
 
 
@@ -108,17 +117,6 @@ def registered_policy(record: RunRecord) -> LoadedPolicy | None:
     if policy.digest != stated.get("digest") or sha256(text.encode()) != policy.digest:
         raise RunError("the policy is not the one that entry 0 registers", where="policy.yaml")
     return policy
-
-
-def looks_of(record: RunRecord) -> dict[str, int]:
-    """Return the number of looks taken at each stage, before the last gate."""
-    looks: dict[str, int] = {}
-    for entry in record.ledger.of_type("measurement"):
-        look = entry.body.get("look")
-        if isinstance(look, int):
-            stage = str(entry.body.get("stage"))
-            looks[stage] = max(looks.get(stage, 0), look)
-    return looks
 
 
 def _registered_checks(record: RunRecord) -> list[Mapping[str, Any]]:

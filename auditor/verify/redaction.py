@@ -125,6 +125,9 @@ def redact_run(
     target = Path(out).expanduser()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError("the folder is not empty", where=str(out), valid="choose another --out")
+    if target.resolve().is_relative_to(record.path.resolve()):
+        raise InputError("nothing is written into a finished run", where=str(out),
+                         valid="an --out outside")  # fmt: skip
     if smallest < 1:
         raise InputError(f"the smallest cell is {smallest}", where="--min-cell", valid="from 1")
     if record.withheld.missing:
@@ -178,7 +181,7 @@ def _chosen(
 ) -> set[str]:
     chosen: set[str] = set()
     for pattern in patterns:
-        found = {name for name in bound if fnmatch.fnmatchcase(name, pattern)}
+        found = {n for n in NEVER_WITHHELD.union(bound) if fnmatch.fnmatchcase(n, pattern)}
         found |= {name for name, kind in kinds.items() if kind == pattern}
         if not found:
             raise InputError(

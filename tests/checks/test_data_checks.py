@@ -97,6 +97,54 @@ def test_missing_values_by_group_where_there_are_any(run: Any, subject: Any, pic
     assert [f.slice for f in findings if f.metric == "missing_rate[y]"] == [{}]
 
 
+def test_missing_values_of_every_split_are_told_apart(run: Any, subject: Any, pick: Any) -> None:
+    test = pd.DataFrame({"sex": ["F", "M"], "age": [None, 30], "y": [1, 0], "id": [7, 8]})
+    late = pd.DataFrame({"sex": ["F"], "age": [30], "y": [1], "id": [9], "job": [None]})
+    tables = {"train": TRAIN, "validation": late, "test": test}
+    findings = run(MissingValues(), subject(Stage.DATA, tables=tables, **ROLES))
+    assert pick(findings, "missing_rate[age]").value == 1 / 6
+    assert pick(findings, "missing_rate[age, test]").value == 1 / 2
+    assert pick(findings, "missing_rate[age, test]", sex="F").value == 1
+    assert pick(findings, "missing_rate_difference[age, test]", sex="M").value == -1
+    assert pick(findings, "missing_rate[age, validation]").value == 0
+    assert pick(findings, "missing_rate[job, validation]").value == 1
+    assert pick(findings, "missing_rate[y, test]").value == 0
+
+
+def test_missing_values_are_measured_without_training_data(
+    run: Any, subject: Any, pick: Any
+) -> None:
+    findings = run(MissingValues(), subject(Stage.DATA, tables={"test": TRAIN}, sensitive=("sex",)))
+    assert pick(findings, "missing_rate[age, test]").value == 1 / 6
+
+
+def test_columns_that_are_named_like_a_split_keep_names_of_their_own(
+    run: Any, subject: Any, pick: Any
+) -> None:
+    names = ("age", "age, test", "age, train", "age, test, train")
+    odd = pd.DataFrame(
+        {"sex": ["F", "M"] * 5, **{n: [None] * i + [1] * (10 - i) for i, n in enumerate(names, 1)}}
+    )
+    tables = {"train": odd, "test": odd[::-1].head(5)}
+    findings = run(MissingValues(), subject(Stage.DATA, tables=tables, sensitive=("sex",)))
+    for at, name in enumerate(names, 1):
+        of_train = name if name == "age" else f"{name}, train"
+        assert pick(findings, f"missing_rate[{of_train}]").value == at / 10
+        assert pick(findings, f"missing_rate[{name}, test]").value == 0
+    alone = run(MissingValues(), subject(Stage.DATA, tables={"train": odd}, sensitive=("sex",)))
+    assert pick(alone, "missing_rate[age, test]").value == 2 / 10
+
+
+def test_a_named_column_that_a_split_lacks_is_not_evaluated(
+    run: Any, subject: Any, pick: Any
+) -> None:
+    tables = {"train": TRAIN, "test": TEST.drop(columns="age")}
+    made = subject(Stage.DATA, tables=tables, **ROLES)
+    findings = run(MissingValues(columns=("age",)), made)
+    assert pick(findings, "missing_rate[age]").value == 1 / 6
+    assert pick(findings, "missing_rate[age, test]").reason == "test has no column 'age'"
+
+
 def test_missing_values_are_those_of_pandas(
     run: Any, subject: Any, pick: Any, adult: pd.DataFrame
 ) -> None:
@@ -112,7 +160,7 @@ def test_missing_values_are_those_of_pandas(
 def test_columns_are_a_field(run: Any, subject: Any) -> None:
     made = subject(Stage.DATA, tables=BOTH, **ROLES)
     findings = run(MissingValues(columns=("age",)), made)
-    assert {f.metric.partition("[")[2] for f in findings} == {"age]"}
+    assert {f.metric.partition("[")[2] for f in findings} == {"age]", "age, test]"}
     with pytest.raises(InputError, match="train: there is no column 'aeg'; did you mean 'age'"):
         MissingValues(columns=("aeg",)).measure(made)
 
@@ -130,7 +178,7 @@ def test_columns_with_odd_names_have_their_rates(run: Any, subject: Any, pick: A
     [
         (BaseRates(), {}, "no data set was given"),
         (Duplicates(), {}, "no data set was given"),
-        (MissingValues(), {"test": TEST}, "no training data was given"),
+        (MissingValues(), {}, "no data set was given"),
         (Overlap(), {"train": TRAIN}, "overlap needs training data and a second table"),
         (Overlap(), {"test": TEST}, "overlap needs training data and a second table"),
         (

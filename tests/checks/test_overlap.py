@@ -112,7 +112,7 @@ def test_no_name_is_in_what_is_stored(subject: Any) -> None:
 
 def test_a_benchmark_has_a_name_of_its_own(subject: Any) -> None:
     made = asked(subject, benchmarks={"test": open_table(TEST)})
-    with pytest.raises(InputError, match="benchmarks: a benchmark has the name 'test'"):
+    with pytest.raises(InputError, match="benchmarks=: a benchmark has the name 'test'"):
         Overlap().measure(made)
 
 

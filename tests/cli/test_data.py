@@ -125,3 +125,14 @@ def test_predictions_with_probabilities_and_unknown_values(auditor: Auditor, tra
         ("bias.unknown-attributes", "selection_rate_ratio_worst_case"),
     }
     assert auditor("verify", "run").code == 3
+
+
+def test_lines_of_plain_text_are_audited_as_texts(auditor: Auditor, tmp_path: Path) -> None:
+    for name, lines in (("train", ["one two three", "four five", "six"]), ("test", ["four five"])):
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    done = auditor("data", "train.txt", "test.txt", "--text", "text", "--json")
+    assert done.code == 0, done.err
+    found = {f["metric"]: f for f in done.json["findings"]}
+    assert found["duplicate_rate[train]"]["n"] == 3
+    assert found["overlap_rate[test]"]["value"] == 1
+    assert found["missing_rate[text, test]"]["value"] == 0

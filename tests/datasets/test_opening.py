@@ -103,9 +103,9 @@ def other_types_in_arrow(folder: Path) -> Path:
 
 
 FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "no such file": (lambda p: p / "gone.csv", r"gone\.csv: no such file; a DataFrame"),
+    "no such file": (lambda p: p / "gone.csv", r"gone\.csv: no such file; a path or glob of CSV"),
     "a glob of nothing": (lambda p: p / "*.csv", r"\*\.csv: no such file"),
-    "an empty folder": (lambda p: p, "no table in this folder; a DataFrame"),
+    "an empty folder": (lambda p: p, "no table in this folder; a path or glob of CSV"),
     "an empty file": (text("t.csv", ""), r"t\.csv: the file is empty; a header and rows"),
     "an empty Parquet file": (binary("t.parquet", b""), "the file is empty"),
     "nothing, compressed": (
@@ -343,3 +343,50 @@ def test_a_dataset_of_the_hub_library_is_its_rows() -> None:
     ]  # fmt: skip
     with pytest.raises(InputError, match="DatasetDict is not a table"):
         open_table(datasets.DatasetDict({"train": made}))
+
+
+def test_plain_text_is_one_text_a_line(tmp_path: Path) -> None:
+    """No line is a header, nothing in it is a delimiter, and no line is lost."""
+    lines = [
+        b'to be, or "not"',
+        b"  to be\t",
+        b"",
+        b"x;y|z \r NULL \\n",
+        "é\u2028ü".encode(),
+        b"end",
+    ]
+    path = tmp_path / "corpus.txt"
+    for written in (b"\n".join(lines), b"\xef\xbb\xbf" + b"\r\n".join(lines) + b"\r\n"):
+        path.write_bytes(written)
+        table = open_table(path)
+        assert (table.columns, table.rows, table.files) == (("text",), 6, (path,))
+        read = table.query("select text from data")["text"].to_pylist()
+        assert read == [line.decode() or None for line in lines]
+
+
+def test_compressed_and_several_plain_texts_are_read_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.datasets.lines._BLOCK", 7)  # lines and letters cross the blocks
+    (tmp_path / "a.txt").write_text("öäü one\ntwo öäü\n", encoding="utf-8")
+    with gzip.open(tmp_path / "b.txt.gz", "wb") as file:
+        file.write(b"drei\n\nvier")
+    table = open_table(tmp_path)
+    assert table.query("select text from data")["text"].to_pylist() == [
+        "öäü one", "two öäü", "drei", None, "vier",
+    ]  # fmt: skip
+
+
+def test_plain_text_that_cannot_be_read_is_one_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auditor.datasets.lines._BLOCK", 8)
+    path = tmp_path / "t.txt"
+    for content, what in (
+        (b"a\nb\n\xff\n", "t.txt: not UTF-8; text in UTF-8, one a line"),
+        (b"a\nb" + b"c" * 9 + b"\xc3", "t.txt: the text after line 1 is not all UTF-8"),
+        (b"", "t.txt: the file is empty"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=what):
+            open_table(path)

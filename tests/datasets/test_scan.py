@@ -106,7 +106,7 @@ SOURCES: dict[str, Make] = {
     "csv-all-quoted": lambda f, p: to_csv(f, p / "t.csv", quoting=1),
     "csv-with-index": lambda f, p: f.to_csv(p / "t.csv") or p / "t.csv",
     "tsv": lambda f, p: to_csv(f, p / "t.tsv", sep="\t"),
-    "txt": lambda f, p: to_csv(f, p / "t.txt", sep="|"),
+    "csv-bars": lambda f, p: to_csv(f, p / "t.csv", sep="|"),
     "parquet": lambda f, p: to_parquet(f, p / "t.parquet"),
     "arrow-file": lambda f, p: to_feather(f, p / "t.arrow"),
     "feather": lambda f, p: to_feather(f, p / "t.feather"),

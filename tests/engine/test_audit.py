@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -116,6 +118,68 @@ def test_a_run_is_sealed_verified_and_opened_again(frame: pd.DataFrame, tmp_path
     assert run.judge("baseline").registered is False
     assert run.judge("four-fifths-screen").registered is True
     assert json.loads((tmp_path / "run" / "run.json").read_text())["seed"] == 3
+
+
+def test_an_interrupted_run_is_explored_and_not_intact(frame: pd.DataFrame, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt), Audit(policy="four-fifths-screen", run=path) as audit:
+        audit.data(train=frame[:1_000], test=frame[1_000:], **DATA)
+        audit.evaluate(predictions=frame[1_000:].assign(p=frame.y), prediction="p")
+        verdict = audit.gate()
+        raise KeyboardInterrupt
+    run = load(path)
+    assert (run.sealed, run.interrupted) == (False, "interrupted by KeyboardInterrupt")
+    assert "interrupted by KeyboardInterrupt" in repr(run)
+    assert "interrupted by KeyboardInterrupt" in run._repr_html_()
+    assert len(run.findings) == len(audit.findings) > 50
+    assert run.recorded_findings == audit.findings
+    assert len(run.statistics) > 5
+    assert run.verdict == verdict
+    with pytest.raises(RunError, match="an unsealed run is not judged"):
+        run.judge("baseline")
+    assert (verify_run(path).exit_code, verify_run(path).state) == (1, "interrupted")
+    (path / "verdict.json").write_text("{}")  # nothing binds it but the gate's entry
+    assert load(path).verdict is None
+
+
+def test_a_killed_run_is_explored_as_far_as_it_goes(frame: pd.DataFrame, tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    frame.to_csv(tmp_path / "train.csv", index=False)
+    script.write_text(
+        "import os, auditor\n"
+        "audit = auditor.Audit(run='run')\n"
+        "audit.data(train='train.csv', target='y', sensitive=['sex'], record_id='id')\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, check=False)
+    assert done.returncode == -9
+    run = load(tmp_path / "run")
+    assert not run.sealed
+    assert run.interrupted == "never sealed: it was cut off, or is still being written"
+    assert "missing_rate[x]" in set(run.findings.metric)
+    assert verify_run(tmp_path / "run").exit_code == 1
+
+
+def test_a_run_that_is_written_is_read_when_that_is_asked_for(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    with Audit(run=tmp_path / "run") as audit:
+        audit.data(train=frame, **DATA)
+        measured = len(audit.findings)  # the rest, with why it was not, at the end
+        code = (
+            "import sys, auditor\n"
+            "try: auditor.load('run')\n"
+            "except auditor.RunError as error: print(error)\n"
+            "run = auditor.load('run', live=True); print(run.sealed, len(run.findings))\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False, text=True,
+                              capture_output=True)  # fmt: skip
+    refused, read = done.stdout.splitlines()
+    assert "being written by another process" in refused
+    assert read == f"False {measured}"
+    sealed = load(tmp_path / "run", live=True)
+    assert (sealed.sealed, sealed.interrupted) == (True, None)
+    assert repr(sealed) == f"<auditor run 'run': {len(audit.findings)} findings, sealed>"
 
 
 def test_a_moved_run_still_verifies(frame: pd.DataFrame, tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pytest
@@ -13,6 +14,10 @@ from auditor import Audit, InputError
 
 RAW = pd.DataFrame({"id": range(30), "sex": ["F", "M", None] * 10, "y": [0, 1] * 15})
 ROLES: dict[str, Any] = {"target": "y", "sensitive": ["sex"], "record_id": "id"}
+
+
+class Size(enum.Enum):
+    LARGE = "person-9"
 
 
 def bodies(run: Path, kind: str) -> list[dict[str, Any]]:
@@ -68,21 +73,40 @@ def test_a_function_that_fails_fails_as_before_and_is_recorded(tmp_path: Path) -
     assert "outputs" not in step or not step["outputs"]
 
 
-def test_no_id_and_no_path_goes_into_the_record_with_the_parameters(tmp_path: Path) -> None:
+def test_no_id_no_name_and_no_path_goes_into_the_record_with_the_parameters(
+    tmp_path: Path,
+) -> None:
     with Audit(run=tmp_path / "run") as audit:
 
         @audit.preparation
         def keep(
-            frame: pd.DataFrame, ids: list[str], where: str, columns: list[str], share: float
-        ) -> pd.DataFrame:
-            return frame[columns].head(3)
+            frame: pd.DataFrame, ids: list[str], where: str, columns: list[str], share: float,
+            but: str, by: str, how: Literal["inner", "outer"] = "inner", unit: str = "days",
+            last: Any = None,
+        ) -> pd.DataFrame:  # fmt: skip
+            return frame[columns].head(3 if unit == "weeks" else 2)
 
-        keep(RAW, ["person-7"], "/home/somebody/private/table.csv", ["id", "y"], 0.5)
+        keep(RAW, ["person-7"], "/home/somebody/private/Lovelace.csv", ["id", "y"], 0.5, "Lovelace",
+             "sex", "outer", "weeks", Size.LARGE)  # fmt: skip
     (step,) = bodies(tmp_path / "run", "derivation")
     assert step["how"]["parameters"] == {
-        "ids": {"type": "list", "length": 1}, "where": "table.csv", "columns": ["id", "y"],
-        "share": 0.5,
+        "ids": {"type": "list", "length": 1}, "where": {"length": 35}, "columns": ["id", "y"],
+        "share": 0.5, "but": {"length": 8}, "by": "sex", "how": "outer", "unit": "weeks",
+        "last": "LARGE",
     }  # fmt: skip
+    for file in (tmp_path / "run").rglob("*"):
+        assert not file.is_file() or b"Lovelace" not in file.read_bytes()
+
+
+def test_what_a_preparation_closes_over_cannot_be_guessed(tmp_path: Path) -> None:
+    def without(person: str) -> Any:
+        return lambda frame: frame[frame["name"] != person]
+
+    frame = pd.DataFrame({"name": ["Ada", "Bo"], "y": [0, 1]})
+    with Audit(run=tmp_path / "run") as audit:
+        audit.preparation(without("Ada"), name="without")(frame)
+    (step,) = bodies(tmp_path / "run", "derivation")
+    assert step["how"]["code"]["captured"] == {"closure person": "a str"}
 
 
 def test_what_cannot_be_a_step_is_one_clear_error() -> None:

@@ -127,7 +127,7 @@ def test_an_incomplete_finding_cannot_be_made(fields: dict[str, Any], what: str)
         ({"schema": "auditor/findings/v2", "findings": []}, "not a findings file"),
         ({"schema": "auditor/findings/v1"}, "no list of findings"),
         ({"schema": "auditor/findings/v1", "findings": {"a": 1}}, "no list of findings"),
-        ({"schema": "auditor/findings/v1", "findings": [{}]}, "finding 0: check: field required"),
+        ({"schema": "auditor/findings/v1", "findings": [{}]}, "finding 0: 'check' is missing"),
         ({"schema": "auditor/findings/v1", "findings": ["x"]}, "finding 0"),
     ],
 )

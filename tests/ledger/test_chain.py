@@ -107,8 +107,8 @@ def test_a_torn_end_is_set_aside_and_kept() -> None:
         (b"no\n", 0, "not JSON"),
         (b"\xff\xfe\n", 0, "not JSON"),
         (b"[" * 100_000 + b"\n", 0, "nested too deeply"),
-        (b"[" * 600 + b"]" * 600 + b"\n", 0, "nested too deeply|valid dictionary"),
-        (b"7\n", 0, "valid dictionary"),
+        (b"[" * 600 + b"]" * 600 + b"\n", 0, "nested too deeply|expected a mapping"),
+        (b"7\n", 0, "expected a mapping"),
         (b'{"seq": 0}\n', 0, "canonical"),
         (LINE_0.replace(b'"n":1', b'"n":1.0') + b"\n", 0, "canonical"),
         (LINE_0.replace(b'"n":1', b'"n":1,"n":1') + b"\n", 0, "canonical"),
@@ -118,8 +118,8 @@ def test_a_torn_end_is_set_aside_and_kept() -> None:
         (LINE_0 + b"\r\n", 0, "canonical"),
         (b"\xef\xbb\xbf" + LINE_0 + b"\n", 0, "canonical|not JSON"),
         (entry_line(seq=1), 0, "says that it is number 1"),
-        (entry_line(seq=True), 0, "seq: input should be a valid integer"),
-        (entry_line(seq="0"), 0, "seq: input should be a valid integer"),
+        (entry_line(seq=True), 0, "seq: expected a whole number, found"),
+        (entry_line(seq="0"), 0, "seq: expected a whole number, found"),
         (entry_line(body=[]), 0, "body"),
         (entry_line(more=1), 0, "more"),
         (entry_line(prev=sha256(b"")), 0, "does not follow"),
@@ -145,7 +145,7 @@ def test_every_fault_says_which_entry(data: bytes, seq: int, complaint: str) -> 
 def test_no_depth_of_nesting_breaks_the_reader() -> None:
     """The parser and the writer of canonical JSON give up at different depths."""
     for depth in range(500, 1100, 3):
-        with pytest.raises(LedgerFault, match=r"nested too deeply|valid dictionary"):
+        with pytest.raises(LedgerFault, match=r"nested too deeply|expected a mapping"):
             parse_ledger(b"[" * depth + b"]" * depth + b"\n")
 
 

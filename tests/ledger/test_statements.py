@@ -10,17 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import in_toto_attestation.v1.statement_pb2 as statement_pb2
+import numpy as np
+import pandas as pd
 import pytest
 from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 from in_toto_attestation.predicates.test_result.v0 import test_result_pb2
+from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
 from in_toto_attestation.v1.statement import Statement as OfficialStatement
+from safetensors.numpy import save_file
 from securesystemslib.dsse import Envelope as OfficialEnvelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
 
+from auditor import Audit
 from auditor.errors import InputError
 from auditor.evidence import canonical_json, sha256
 from auditor.ledger import RunFolder, RunRecord, SigningKey, VerifyingKey
@@ -39,6 +44,8 @@ from auditor.ledger.statements import (
 )
 from auditor.ledger.statements.predicates import data_manifest
 from auditor.ledger.statements.statement import digest_set
+from auditor.verify import verify_run
+from auditor.verify.redaction import redact_run
 
 ROWS = "blake3:" + "1f" * 32
 TABLES = {
@@ -49,8 +56,21 @@ CHECKPOINT = {"file": "m.safetensors", "format": "safetensors", "digest": "blake
 BASE = {"name": "base", "digest": "sha256:" + "4c" * 32, "licence": "Apache-2.0"}
 RUN = {
     "schema": "auditor/run/v1", "seed": 7, "started": "2026-11-01T12:00:00Z",
-    "finished": "2026-11-01T12:30:00Z", "auditor": "0.2.0", "packages": {"torch": "2.13.0+cpu"},
+    "finished": "2026-11-01T12:30:00Z", "auditor": "0.2.0",
+    "packages": {"auditor": "0.2.0", "scikit_learn": "1.7.0", "torch": "2.13.0+cpu"},
     "code": {"commit": "5b" * 20, "dirty": True, "changes": "sha256:" + "6a" * 32},
+}  # fmt: skip
+
+PACKAGES = {
+    "schema": "auditor/packages/v1", "method": "sha256-of-sorted-record",
+    "digest": "sha256:" + "9d" * 32,
+    "packages": [
+        {"name": "auditor", "version": "0.2.0", "digest": None, "editable": True},
+        {"name": "scikit-learn", "version": "1.6.9", "digest": "sha256:" + "8c" * 32,
+         "editable": False},
+        {"name": "torch", "version": "2.13.0+cpu", "digest": "sha256:" + "7b" * 32,
+         "editable": False},
+    ],
 }  # fmt: skip
 
 
@@ -81,6 +101,7 @@ def stated_run(
         writer.append("attach", {"model": "Sequential", "batch_size": 8})
         writer.append("base-model", BASE)
         writer.append("checkpoint", CHECKPOINT)
+        writer.append("packages", {"evidence": run.put_evidence(PACKAGES)})
         run.write("run.json", canonical_json(RUN))
         verdict = verdict_of(policy[0].model_dump(), *statuses.split())
         run.write("verdict.json", canonical_json(verdict))
@@ -129,7 +150,9 @@ def test_official_libraries_read_and_verify_every_statement(
         OfficialStatement.copy_from_pb(parsed).validate()
         predicate = json.loads(envelope.payload)["predicate"]
         if name.startswith("training-run"):
-            json_format.ParseDict(predicate, provenance_pb2.Provenance())
+            read = json_format.ParseDict(predicate, provenance_pb2.Provenance())
+            for resource in read.build_definition.resolved_dependencies:
+                ResourceDescriptor.copy_from_pb(resource).validate()
         if name.startswith("test-result"):
             json_format.ParseDict(predicate, test_result_pb2.TestResult())
 
@@ -165,7 +188,11 @@ def test_training_provenance_links_tables_base_model_code_and_checkpoint(
     assert dependencies["base-model"]["annotations"]["licence"] == "Apache-2.0"
     assert dependencies["code"]["digest"] == {"gitCommit": "5b" * 20}
     assert dependencies["code"]["annotations"]["dirty"] is True
-    assert "pkg:pypi/torch@2.13.0%2Bcpu" in dependencies
+    torch = dependencies["pkg:pypi/torch@2.13.0%2Bcpu"]
+    assert torch["digest"] == {"sha256-of-sorted-record": "7b" * 32}
+    assert "digest" not in dependencies["pkg:pypi/scikit_learn@1.7.0"]  # another version lay there
+    assert dependencies["pkg:pypi/auditor@0.2.0"]["annotations"] == {"editable": True}
+    assert dependencies["packages"]["digest"] == {"sha256": sha256(canonical_json(PACKAGES))[7:]}
     assert definition["externalParameters"]["seed"] == 7
     entry = RunRecord.load(path).ledger.entries[0]
     assert statement["predicate"]["runDetails"]["metadata"] == {
@@ -209,6 +236,55 @@ def test_what_cannot_be_said_is_not_stated() -> None:
     ]
     with pytest.raises(InputError, match="there is no digest"):
         run_statements(**common, tables={"train": {"rows": 3}}, trained=False)
+
+
+def test_a_statement_about_other_packages_is_named(
+    stated_run: Callable[..., Path], key: SigningKey
+) -> None:
+    path = stated_run()
+    file = path / "statements" / "training-run.dsse.json"
+    given = read(path, "training-run")["predicate"]["buildDefinition"]["resolvedDependencies"]
+    at = {item.get("name", item.get("uri")): place for place, item in enumerate(given)}
+    torch, manifest = at["pkg:pypi/torch@2.13.0%2Bcpu"], at["packages"]
+    for place, value in (
+        (f"{torch}.digest", {"sha256-of-sorted-record": "00" * 32}),
+        (f"{torch}.digest", {"sha256": "7b" * 32}),
+        (f"{torch}.digest", {}),
+        (f"{torch}.uri", "pkg:pypi/torch@2.13.1"),
+        (f"{manifest}.digest.sha256", "00" * 32),
+    ):
+        document = read(path, "training-run")
+        put(document, f"predicate.buildDefinition.resolvedDependencies.{place}", value)
+        before = file.read_bytes()
+        file.write_bytes(sign_statement(Statement.from_document(document), key))
+        faults = check_statements(path, RunRecord.load(path))
+        assert [f.what for f in faults if "training-run" in f.where] == [
+            "the packages are not those of the record"
+        ]
+        file.write_bytes(before)
+    assert check_statements(path, RunRecord.load(path)) == ()
+
+
+def test_a_run_states_the_packages_that_it_recorded(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"sex": ["F", "M"] * 9, "y": [0, 1] * 9})
+    model = tmp_path / "m.safetensors"
+    save_file({"w": np.zeros(2, np.float32)}, model)
+    with Audit(run=tmp_path / "run") as audit:
+        audit.data(train=frame, target="y", sensitive="sex")
+        audit.gate("data", checkpoint=model)
+    record = RunRecord.load(tmp_path / "run")
+    (entry,) = record.ledger.of_type("packages")
+    recorded = {p["name"]: p for p in record.statistic_document(entry.body["evidence"])["packages"]}
+    document = json.loads((tmp_path / "run/statements/training-run.intoto.json").read_bytes())
+    given = document["predicate"]["buildDefinition"]["resolvedDependencies"]
+    stated = {item["uri"]: item for item in given if item.get("uri", "").startswith("pkg:")}
+    for name in ("duckdb", "numpy", "pyarrow"):
+        resource = stated[f"pkg:pypi/{name}@{recorded[name]['version']}"]
+        assert resource["digest"] == {"sha256-of-sorted-record": recorded[name]["digest"][7:]}
+    assert verify_run(tmp_path / "run").exit_code == 3
+    pattern = f"evidence/{entry.body['evidence'][7:]}.json"
+    redact_run(tmp_path / "run", tmp_path / "copy", withhold=[pattern])
+    assert verify_run(tmp_path / "copy").faults == ()
 
 
 @pytest.mark.parametrize("signed", [True, False])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from asn1crypto import tsp
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -76,8 +80,18 @@ class Authority:
         )
         return cls(root, leaf, key)
 
-    def stamp(self, digest: str, *, status: int = 0, at: datetime = MOMENT) -> bytes:
-        """A response as RFC 3161 and RFC 5652 have it, built by hand."""
+    def stamp(
+        self,
+        digest: str,
+        *,
+        status: int = 0,
+        at: datetime = MOMENT,
+        certificates: Sequence[x509.Certificate] | None = None,
+    ) -> bytes:
+        """A response as RFC 3161 and RFC 5652 have it, built by hand.
+
+        Certificates are sent in the order in which they are given; by default the signer's alone.
+        """
         imprint = der.sequence(SHA256, der.octet_string(bytes.fromhex(digest[7:])))
         info = der.sequence(
             der.integer(1),
@@ -104,8 +118,10 @@ class Authority:
             der.octet_string(signature),
         )
         content = der.sequence(TST_INFO, der.element(0xA0, der.octet_string(info)))
+        sent = [self.certificate] if certificates is None else certificates
+        chain = b"".join(each.public_bytes(serialization.Encoding.DER) for each in sent)
         signed = der.sequence(
-            der.integer(3), set_of(SHA256), content, der.element(0xA0, encoded), set_of(signer)
+            der.integer(3), set_of(SHA256), content, der.element(0xA0, chain), set_of(signer)
         )
         token = der.sequence(SIGNED_DATA, der.element(0xA0, signed))
         return der.sequence(der.sequence(der.integer(status)), token)
@@ -163,6 +179,79 @@ def test_a_stamp_cannot_be_moved_to_another_time(authority: Authority) -> None:
     assert read_timestamp(moved, DIGEST).verified is False
     with pytest.raises(InputError, match="does not verify"):
         read_timestamp(moved, DIGEST, roots=[authority.root])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_certificates_of_a_stamp_may_come_in_any_order(
+    authority: Authority, turned: bool
+) -> None:
+    chain = [authority.certificate, authority.root][:: -1 if turned else 1]
+    response = authority.stamp(DIGEST, certificates=[*chain, authority.root])
+    sent = tsp.TimeStampResp.load(response, strict=True)["time_stamp_token"]["content"]
+    names = [each.chosen.subject.native["common_name"] for each in sent["certificates"]]
+    assert names == [*("Test stamps", "Test root")[:: -1 if turned else 1], "Test root"]
+    stamp = read_timestamp(response, DIGEST, roots=[authority.root])
+    assert (stamp.tsa, stamp.verified) == ("CN=Test stamps", True)
+    with pytest.raises(InputError, match="does not verify"):
+        read_timestamp(response, DIGEST, roots=[Authority.make().root])
+    other = Authority.make()
+    for wrong in ([other.certificate], [authority.root], [other.root, other.certificate]):
+        with pytest.raises(InputError, match="does not verify|cannot be read"):
+            swapped = authority.stamp(DIGEST, certificates=wrong)
+            read_timestamp(swapped, DIGEST, roots=[authority.root])
+
+
+OPENSSL = """
+[req]
+distinguished_name = name
+[name]
+[root]
+basicConstraints = critical,CA:true
+[between]
+basicConstraints = critical,CA:true
+[stamps]
+extendedKeyUsage = critical,timeStamping
+[tsa]
+serial = serial
+signer_digest = sha256
+default_policy = 1.2.3.4
+digests = sha256
+ess_cert_id_alg = sha256
+"""
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl here")
+@pytest.mark.parametrize("chain", ["between root", "root between"])
+def test_openssl_stamps_with_its_whole_chain(tmp_path: Path, chain: str) -> None:
+    def openssl(*arguments: str) -> None:
+        done = subprocess.run(
+            ["openssl", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+    (tmp_path / "o.cnf").write_text(OPENSSL)
+    (tmp_path / "serial").write_text("01\n")
+    for name, issuer in (("root", None), ("between", "root"), ("stamps", "between")):
+        openssl("ecparam", "-genkey", "-noout", "-name", "prime256v1", "-out", f"{name}.key")
+        openssl("req", "-new", "-key", f"{name}.key", "-subj", f"/CN={name}", "-config", "o.cnf",
+                "-out", f"{name}.csr")  # fmt: skip
+        signer = ["-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key"] if issuer else [
+            "-signkey", f"{name}.key"]  # fmt: skip
+        openssl("x509", "-req", "-in", f"{name}.csr", *signer, "-set_serial", "7", "-days", "9",
+                "-extfile", "o.cnf", "-extensions", name, "-out", f"{name}.pem")  # fmt: skip
+    sent = "".join((tmp_path / f"{name}.pem").read_text() for name in chain.split())
+    (tmp_path / "chain.pem").write_text(sent)
+    (tmp_path / "q.tsq").write_bytes(timestamp_request(DIGEST))
+    openssl("ts", "-reply", "-config", "o.cnf", "-section", "tsa", "-queryfile", "q.tsq",
+            "-signer", "stamps.pem", "-inkey", "stamps.key", "-chain", "chain.pem",
+            "-out", "r.tsr")  # fmt: skip
+    response = (tmp_path / "r.tsr").read_bytes()
+    stamp = read_timestamp(response, DIGEST, roots=read_roots(tmp_path / "root.pem"))
+    assert (stamp.tsa, stamp.verified) == ("CN=stamps", True)
+    with pytest.raises(InputError, match="does not verify"):
+        read_timestamp(response, DIGEST, roots=[Authority.make().root])
+    with pytest.raises(InputError, match="another digest"):
+        read_timestamp(response, "sha256:" + "00" * 32)
 
 
 @pytest.fixture(scope="module")

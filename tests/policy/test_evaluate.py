@@ -485,17 +485,6 @@ def test_looks_split_the_error_of_a_fail_and_leave_a_pass(
     assert same.rule(often, stage="training").status is Status.PASS
 
 
-def test_more_looks_than_declared_split_the_error_further_and_say_so(
-    runs: SimpleNamespace, policy: Make
-) -> None:
-    run = runs.selected({"F": (180, 1000), "M": (300, 1000)}, "training")
-    rule = run.rule(policy(stage="training", looks=2), stage="training", looks={"training": 1000})
-    assert rule.status is Status.INCONCLUSIVE
-    assert "look 1000 where 2 were declared" in rule.reason
-    within = run.rule(policy(stage="training", looks=2), stage="training", looks={"training": 2})
-    assert "declared" not in within.reason
-
-
 def test_a_point_decision_takes_the_value_and_shows_the_interval(
     runs: SimpleNamespace, policy: Make
 ) -> None:

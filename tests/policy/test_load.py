@@ -128,7 +128,7 @@ def changed(old: str, new: str) -> str:
                      "has no field 'intersection'; did you mean 'intersections'?",
                      id="checks field"),
         pytest.param(f"checks:\n  - bias.group-metrics: {{intersections: none}}\nrules:{RULE}",
-                     "6:41", "intersections: input should be a valid integer", id="checks value"),
+                     "6:41", "intersections: expected a whole number, found", id="checks value"),
         pytest.param(f"checks: [[a, b]]\nrules:{RULE}", "5:10", "a check is its id",
                      id="checks shape"),
         pytest.param(f"extends: [nobody]\nrules:{RULE}", "5:11", "there is no policy 'nobody'",

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from auditor.errors import InputError
-from auditor.evidence import Status
+from auditor.evidence import Stage, Status
 from auditor.metrics.spending import alpha_of_look
-from auditor.policy import LoadedPolicy
+from auditor.policy import LoadedPolicy, evaluate
 from auditor.policy.decide import Levels
 
 Make = Callable[..., LoadedPolicy]
@@ -63,11 +63,62 @@ def test_one_look_is_no_look_too_many(bounds: Any, plan: str) -> None:
 
 
 @pytest.mark.parametrize("plan", PLANS)
-def test_a_look_too_many_falls_back_to_equal_shares_and_says_so(bounds: Any, plan: str) -> None:
-    low, rule = bounds(6, plan=plan, looks=5)
-    assert low == bounds(1, plan="uniform", looks=6)[0]
-    assert "this is look 6 where 5 were declared" in rule.reason
-    assert "were declared" not in bounds(5, plan=plan, looks=5)[1].reason
+def test_a_look_beyond_the_plan_decides_nothing_and_says_so(
+    runs: SimpleNamespace, policy: Make, plan: str
+) -> None:
+    made = policy(**RULE, looks=5, spending=plan)
+    fair = runs.selected({"A": (300, 1_000), "B": (300, 1_000)}, "training")
+    unfair = runs.selected({"A": (100, 1_000), "B": (900, 1_000)}, "training")
+    later = {"stage": "training", "looks": {"training": 6}}
+    alone = unfair.rule(made, **later)
+    assert (alone.status, alone.closes_gate) == (Status.NOT_EVALUATED, False)
+    assert "look 6 was recorded and decides nothing: looks: 5 were declared" in alone.reason
+    for at_five, now in ((unfair, fair), (fair, unfair)):
+        both = now.statistics | at_five.statistics
+        judged = made_rule(now, made, both, earlier=lambda stage, look, run=at_five: run.findings)
+        five = at_five.rule(made, stage="training", looks={"training": 5})
+        assert (judged.status, judged.bounds) == (five.status, five.bounds)
+        assert judged.reason.startswith(five.reason)
+        assert judged.findings == ()
+    assert "decides nothing" not in unfair.rule(made, stage="training",
+                                                looks={"training": 5}).reason  # fmt: skip
+
+
+def made_rule(run: Any, policy: LoadedPolicy, statistics: Any, *, earlier: Any) -> Any:
+    (rule,) = evaluate(
+        policy, run.findings, statistics.__getitem__, evaluated_at="2026-11-15T12:00:00Z", seed=0,
+        stage=Stage.TRAINING, registered=True, looks={"training": 6}, earlier=earlier,
+    ).rules  # fmt: skip
+    return rule
+
+
+def test_a_rule_that_decides_by_the_value_spends_no_error_and_has_no_plan(
+    runs: SimpleNamespace, policy: Make
+) -> None:
+    run = runs.selected({"A": (100, 1_000), "B": (900, 1_000)}, "training")
+    made = policy(**RULE, looks=2, decide="point", spending="pocock")
+    assert run.rule(made, stage="training", looks={"training": 6}).status is Status.FAIL
+
+
+def test_fewer_looks_than_declared_leave_their_error_unspent(bounds: Any) -> None:
+    stopped, _ = bounds(2, plan="obrien-fleming", looks=5)
+    planned, _ = bounds(2, plan="obrien-fleming", looks=2)
+    assert stopped < planned  # the wider bound of the five looks stays, though there were two
+
+
+def test_a_look_that_failed_is_an_error_as_severe_as_its_rules(
+    runs: SimpleNamespace, policy: Make
+) -> None:
+    run = runs.selected({"A": (300, 1_000), "B": (300, 1_000)}, "training")
+    for on_fail, gate in (("warn", "open"), ("block", "closed"), ("stop", "closed")):
+        made = policy(**RULE, looks=2, on_fail=on_fail)
+        verdict = run.judge(made, faults={"training": "the disk is full"}, looks={"training": 2})
+        assert (verdict.status, verdict.gate) == (Status.ERROR, gate)
+        assert (verdict.rules[-1].id, verdict.rules[-1].reason) == (
+            "look:training", "the disk is full",
+        )  # fmt: skip
+        beyond = run.judge(made, faults={"training": "the disk is full"}, looks={"training": 3})
+        assert [rule.id for rule in beyond.rules] == ["parity"]
 
 
 def test_the_first_of_very_many_looks_accuses_nobody_and_breaks_nothing(

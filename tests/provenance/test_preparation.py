@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 import json
+import types
 from typing import Any
 
 import pandas as pd
@@ -223,9 +224,77 @@ def test_what_a_function_captures_is_noted() -> None:
     assert one.captured["default n"] == sha256(b"3")
     assert one.captured["closure inner"].startswith("a builtin_function")
     assert code_of(make(1, drop_missing)).captured["closure inner"] == code_of(drop_missing).digest
-    part = code_of(functools.partial(drop_missing, column="sex"))
+    part = code_of(functools.partial(drop_missing, column="age"))
     assert part.digest == code_of(drop_missing).digest
-    assert part.captured["argument column"] == sha256(b'"sex"')
+    assert part.captured["argument column"] == sha256(b'"age"')  # a word of the function's own
+    part = code_of(functools.partial(drop_missing, column="Ada"))
+    assert part.captured["argument column"] == "a str"
+
+
+CALLS = """
+import textwrap
+LIMIT = 3
+
+def f(x, n=1):
+    inner = lambda y: clean(y)
+    return inner(textwrap.dedent(x))
+
+def clean(x):
+    return other.last(x)
+
+def unrelated(x):
+    return x
+"""
+
+
+def _calling(clean: str = "other.last(x)", last: str = "x") -> Any:
+    """Make a function that reaches one of its module, and through it one of another."""
+    module = types.ModuleType("other")
+    module.last = _source(f"def last(x):\n    return {last}\n", name="last")  # type: ignore[attr-defined]
+    function = _source(CALLS.replace("other.last(x)", clean))
+    function.__globals__["other"] = module
+    return function
+
+
+def test_the_code_of_a_step_is_that_of_the_functions_it_reaches() -> None:
+    code = code_of(_calling())
+    assert code.method == "sha256-python-ast-reached"
+    assert sorted(code.captured) == ["calls clean", "calls other.last", "default n"]
+    assert code_of(_calling()) == code
+    for changed, name in (
+        (_calling(last="x + 1"), "calls other.last"),
+        (_calling(clean="other.last(x) + 1"), "calls clean"),
+    ):
+        other = code_of(changed)
+        assert other.digest != code.digest
+        differ = {k for k in code.captured if other.captured[k] != code.captured[k]}
+        assert differ == {name}
+    alone = code_of(_calling(clean="x"))
+    assert "calls other.last" not in alone.captured
+
+
+def test_functions_that_reach_each_other_and_many_functions_have_a_digest() -> None:
+    body = "def f(x):\n    return g(x) + f(x)\n\ndef g(x):\n    return f(x)\n"
+    code = code_of(_source(body))
+    assert list(code.captured) == ["calls g"]
+    assert code_of(_source(body)) == code
+    assert code_of(_source(body.replace("g(x) +", "g(x) -"))).digest != code.digest
+    many = "def f(x):\n    return x" + "".join(f" + g{i:03}(x)" for i in range(300)) + "\n\n"
+    many += "\n".join(f"def g{i:03}(x):\n    return {i}\n" for i in range(300))
+    captured = code_of(_source(many)).captured
+    assert len(captured) == 199  # with itself 200
+    assert "calls g198" in captured
+
+
+def test_installed_packages_and_decorators_are_no_part_of_the_code() -> None:
+    body = "def f(x):\n    return pd.concat([x]) if isinstance(x, str) else loads(x)\n"
+    function = _source(body)
+    function.__globals__.update(pd=pd, loads=json.loads)
+    assert code_of(function).method == AST_METHOD
+    cached = _source("def f(x):\n    return help(x)\n")
+    cached.__globals__["help"] = functools.lru_cache(_source(PLAIN))
+    assert list(code_of(cached).captured) == ["calls help"]
+    assert code_of(cached).captured["calls help"] == code_of(_source(PLAIN)).digest
 
 
 def test_lambdas_builtins_and_objects_have_what_code_there_is() -> None:

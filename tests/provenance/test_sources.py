@@ -92,7 +92,7 @@ def test_what_is_written_reads_back_as_the_same(tmp_path: Path) -> None:
          "did you mean 'licence'"),
         ("schema: auditor/sources/v1\nsources: [{name: a, collected: {form: 1994}}]",
          "source 1, collected: unknown key 'form'; did you mean 'from'"),
-        ("schema: auditor/sources/v1\nsources: [{licence: MIT}]", "name: field required"),
+        ("schema: auditor/sources/v1\nsources: [{licence: MIT}]", "source 1: 'name' is missing"),
         ("schema: auditor/sources/v1\nsources: [{name: a}, {name: a}]", "two sources are called"),
         ("schema: auditor/sources/v1\nsources: [{name: a, licence: Mine}]", "Unknown license"),
         ("schema: auditor/sources/v1\nsources: [{name: a, rows: -1}]", "rows"),

@@ -75,7 +75,7 @@ GOOD: dict[str, Any] = table(np.ones((GROUPS.total, 2), np.int64)).to_json()
         ({"schema": "auditor/statistic/v2"}, "not a statistic; schema"),
         ({"kind": 3}, "not a statistic"),
         ({"kind": CONFUSION}, "confusion counts with other cells; tn, fp"),
-        ({"groups": {"attributes": []}}, "families: field required"),
+        ({"groups": {"attributes": []}}, "'families' is missing"),
         ({"rows": None}, "cannot be read"),
         ({"rows": [[0, 1]]}, "row 0 does not fit"),
         ({"rows": [[0, 1, 1, 1]]}, "row 0 does not fit"),

@@ -11,6 +11,7 @@ from auditor.datasets import scan_missing
 from auditor.evidence import Finding, Stage
 from auditor.metrics import Measured, disaggregate
 from auditor.metrics.census import with_sampling
+from auditor.metrics.proportions import missing_rate_name
 from auditor.stats import Family, Statistic
 
 __all__ = ["MissingValues"]
@@ -18,12 +19,13 @@ __all__ = ["MissingValues"]
 
 @register
 class MissingValues(Check):
-    """The share of missing values of every column of the training data, by group.
+    """The share of missing values of every column of every split, by group.
 
-    Columns without any missing value are summed up in one finding for everybody each; the others
-    are shown by group, with the comparisons of groups. Shares are exact for this table; the
-    intervals that they have as those of a sample stand in ``also``. ``columns`` narrows the
-    columns.
+    The training data carry no name (``missing_rate[age]``), the other splits theirs
+    (``missing_rate[age, test]``). Columns without any missing value are summed up in one finding
+    for everybody each; the others are shown by group, with the comparisons of groups. Shares are
+    exact for this table; the intervals that they have as those of a sample stand in ``also``.
+    ``columns`` narrows the columns; one that a split lacks is not evaluated there.
     """
 
     id: ClassVar[str] = "provenance.missing-values"
@@ -34,22 +36,32 @@ class MissingValues(Check):
     columns: tuple[str, ...] | None = None
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
-        """Count missing values by slice."""
-        table = subject.tables.get("train")
-        if table is None:
-            raise NotMeasurable("no training data was given")
-        columns = self.columns or table.columns
-        table.require(columns)
-        return [scan_missing(table, subject.groups, subject.roles, columns, split="train")]
+        """Count the missing values of every split by slice."""
+        if not subject.tables:
+            raise NotMeasurable("no data set was given")
+        counted: list[Statistic] = []
+        anywhere = {column for table in subject.tables.values() for column in table.columns}
+        for split, table in subject.tables.items():
+            columns = self.columns or table.columns
+            table.require(column for column in columns if column not in anywhere)
+            found = [column for column in columns if column in table.types]
+            counted.append(
+                scan_missing(
+                    table, subject.groups, subject.roles, found, split=split,
+                    splits=tuple(subject.tables),
+                    absent=[column for column in columns if column not in table.types],
+                )
+            )  # fmt: skip
+        return counted
 
     def derive(self, evidence: Sequence[Evidence], stage: Stage) -> list[Finding]:
         """Derive the share of missing values of each column."""
         findings: list[Finding] = []
         for item in evidence:
             statistic = item.statistic
-            families = statistic.groups.families
-            for column in statistic.columns[1:]:  # type: ignore[union-attr]
-                name = f"missing_rate[{column}]"
+            families, context = statistic.groups.families, statistic.context
+            for column in (*statistic.columns[1:], *context.get("absent", ())):  # type: ignore[union-attr]
+                name = missing_rate_name(column, context)
                 measured = self._measured(name, statistic, families[0])
                 if getattr(measured[0][-1], "value", 0):
                     for family in families:

@@ -69,7 +69,7 @@ class Overlap(Comparing):
         for name in benchmarks:
             if name in subject.tables:
                 raise InputError(
-                    f"a benchmark has the name {name!r}, as a split has", where="benchmarks",
+                    f"a benchmark has the name {name!r}, as a split has", where="benchmarks=",
                     valid="a name of its own",
                 )  # fmt: skip
         tables = {**splits, **benchmarks}

@@ -19,7 +19,12 @@ from auditor.ledger.statements.predicates import (
     VERDICT_SUMMARY,
     outcome_of,
 )
-from auditor.ledger.statements.run import BARE, SIGNED, recorded_manifests
+from auditor.ledger.statements.run import (
+    BARE,
+    SIGNED,
+    recorded_manifests,
+    recorded_packages,
+)
 from auditor.ledger.statements.statement import (
     Statement,
     digest_set,
@@ -66,16 +71,42 @@ def _faults(folder: Path, names: list[str], record: RunRecord) -> Iterator[Fault
     known = _recorded_digests(record) | {
         sha256(statement.encode()).partition(":")[2] for statement in read.values()
     }
+    recorded, shown = recorded_packages(record)
+    packages = {item.uri or item.name: item.digest for item in recorded}
     for name, statement in read.items():
         where = f"{STATEMENTS}/{name}"
         expected = _TYPES.get(name.removesuffix(SIGNED).removesuffix(BARE))
         if statement.predicate_type != expected:
             yield Fault(where=where, what="the name does not belong to this type of statement")
+        cited = _packages_of(statement)
+        # What is withheld decides nothing; statements of earlier versions name no manifest.
+        held = [of for of in cited if shown or of == "packages"]
+        lost = (
+            shown
+            and "packages" in cited
+            and any(packages[of] for of in packages.keys() - cited.keys())
+        )
+        if lost or any(cited[of] != packages.get(of) for of in held):
+            yield Fault(where=where, what="the packages are not those of the record")
+        beside = {str(value) for digest in cited.values() for value in digest.values()}
         for place, value in sorted(_cited(statement.to_json())):
-            if value not in known:
+            if value not in known and value not in beside:
                 yield Fault(where=where, what=f"{place} cites a digest that the run does not hold")
         for what in _disagreements(statement, record):
             yield Fault(where=where, what=what)
+
+
+def _packages_of(statement: Statement) -> dict[str, dict[str, Any]]:
+    """Return the digests that the provenance of a training states of packages."""
+    if statement.predicate_type != TRAINING_RUN:
+        return {}
+    given = _at(statement.predicate, "buildDefinition", "resolvedDependencies")
+    found: dict[str, dict[str, Any]] = {}
+    for item in cast("list[Any]", given) if isinstance(given, list) else []:
+        of, digest = _at(item, "uri") or _at(item, "name"), _at(item, "digest")
+        if (str(of).startswith("pkg:") or of == "packages") and isinstance(digest, dict):
+            found[str(of)] = cast("dict[str, Any]", digest)
+    return found
 
 
 def _read(file: Path, signer: VerifyingKey | None, *, where: str) -> Statement:

@@ -12,11 +12,13 @@ A statement says what its signer recorded. It makes nothing true that was not.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
+from auditor.ledger.encoding import is_digest
 from auditor.ledger.statements.statement import Resource, Statement, digest_set
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "data_manifest",
     "file_resource",
     "outcome_of",
+    "package_resources",
     "table_resource",
     "test_result",
     "training_run",
@@ -49,6 +52,7 @@ BUILDER = "https://auditor/builder/own-loop/v1"
 """The builder: a loop that its owner runs, and that is as trustworthy as the signer."""
 
 _MOST_FILES = 1_000
+_METHOD = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _OUTCOMES = {"pass": "PASSED", "fail": "FAILED", "error": "FAILED"}
 
 
@@ -67,6 +71,38 @@ def file_resource(manifest: Mapping[str, Any], *, name: str | None = None) -> Re
         digest=digest_set(manifest),
         annotations=notes | ({"file": str(given)} if name and given else {}),
     )
+
+
+def package_resources(
+    versions: Mapping[str, str], manifest: Mapping[str, Any] | None, digest: str | None
+) -> tuple[Resource, ...]:
+    """Return the packages that matter with their digests, and the manifest of all of them.
+
+    ``manifest`` is that of :func:`auditor.provenance.packages_manifest`, and ``digest`` that of its
+    document. A package's digest is over the record of its installed files, which the name of its
+    algorithm says: it is not that of the wheel. One that is installed from a folder to be edited
+    has none; it is annotated.
+    """
+    known, method = manifest or {}, (manifest or {}).get("method")
+    found: list[Resource] = []
+    listed = {str(one.get("name")): one for one in _mappings(known.get("packages"))}
+    named = {"method": method} if isinstance(method, str) and _METHOD.fullmatch(method) else {}
+    for name, version in sorted(versions.items()):
+        package = listed.get(re.sub(r"[-_.]+", "-", name).lower(), {})
+        value = package.get("digest") if package.get("version") == version else None
+        bound = isinstance(value, str) and is_digest(value)
+        found.append(
+            Resource(
+                uri=f"pkg:pypi/{quote(name.lower())}@{quote(version)}",
+                digest=digest_set({"digest": value, **named}) if bound else {},
+                annotations={"editable": True} if package.get("editable") is True else {},
+            )
+        )
+    if digest is not None:
+        notes = {"packages": len(listed)} if listed else {}
+        of_all = digest_set({"digest": digest})
+        found.append(Resource(name="packages", digest=of_all, annotations=notes))
+    return tuple(found)
 
 
 def data_manifest(
@@ -97,7 +133,7 @@ def training_run(
     checkpoint: Mapping[str, Any] | None = None,
     base_model: Mapping[str, Any] | None = None,
     code: Mapping[str, Any] | None = None,
-    packages: Mapping[str, str] | None = None,
+    packages: Sequence[Resource] = (),
     policy: Mapping[str, Any] | None = None,
     loop: Mapping[str, Any] | None = None,
     byproducts: Sequence[Resource] = (),
@@ -107,7 +143,8 @@ def training_run(
     """Return the SLSA provenance of a checkpoint, or of the run where none was given.
 
     ``loop`` is what the ledger says of the attached loop; ``code`` holds ``commit`` and, where
-    something was not committed, the digest of ``changes``; ``packages`` are versions by name.
+    something was not committed, the digest of ``changes``; ``packages`` are those of
+    :func:`package_resources`.
     """
     dependencies = [
         table_resource(split, tables[split]) for split in sorted(tables) if split in TRAINED_ON
@@ -118,8 +155,7 @@ def training_run(
         notes = {key: code[key] for key in ("dirty", "changes") if code.get(key)}
         commit = {"gitCommit": str(code["commit"])}
         dependencies.append(Resource(name="code", digest=commit, annotations=notes))
-    for name, version in sorted((packages or {}).items()):
-        dependencies.append(Resource(uri=f"pkg:pypi/{quote(name.lower())}@{quote(version)}"))
+    dependencies += packages
     definition: dict[str, Any] = {
         "buildType": BUILD_TYPE,
         "externalParameters": {
@@ -209,6 +245,12 @@ def verdict_summary(
             "rules": dict(sorted(counts.items())),
         },
     )
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    """Return the mappings in a list that may hold anything."""
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    return [cast("Mapping[str, Any]", item) for item in items if isinstance(item, dict)]
 
 
 def _described(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from auditor.errors import RunError
 from auditor.evidence import sha256
+from auditor.ledger.documents import document_name
 from auditor.ledger.encoding import read_json
 from auditor.ledger.keys import SigningKey
 from auditor.ledger.layout import FINDINGS, STATEMENTS, VERDICT
@@ -15,13 +16,21 @@ from auditor.ledger.record import RunRecord
 from auditor.ledger.statements.predicates import (
     data_manifest,
     file_resource,
+    package_resources,
     test_result,
     training_run,
     verdict_summary,
 )
 from auditor.ledger.statements.statement import Resource, Statement, digest_set, sign_statement
 
-__all__ = ["BARE", "SIGNED", "recorded_manifests", "run_statements", "statements_of"]
+__all__ = [
+    "BARE",
+    "SIGNED",
+    "recorded_manifests",
+    "recorded_packages",
+    "run_statements",
+    "statements_of",
+]
 
 SIGNED = ".dsse.json"
 """How the name of a signed statement ends."""
@@ -43,7 +52,7 @@ def run_statements(
     checkpoint: Mapping[str, Any] | None = None,
     base_model: Mapping[str, Any] | None = None,
     code: Mapping[str, Any] | None = None,
-    packages: Mapping[str, str] | None = None,
+    packages: Sequence[Resource] = (),
     policy: Mapping[str, Any] | None = None,
     loop: Mapping[str, Any] | None = None,
     findings: str | None = None,
@@ -101,8 +110,9 @@ def run_statements(
 def statements_of(record: RunRecord, key: SigningKey | None) -> dict[str, bytes]:
     """Return the statements of a run whose files are written and that is not sealed yet.
 
-    Tables, loop, base model and checkpoint come from the ledger (the last of each name), the rest
-    from ``run.json``, ``findings.json`` and ``verdict.json``.
+    Tables, loop, base model and checkpoint come from the ledger (the last of each name), the
+    digests of the packages from the document that it names, and the rest from ``run.json``,
+    ``findings.json`` and ``verdict.json``.
     """
     first = record.ledger.entries[0]
     tables, last = recorded_manifests(record)
@@ -120,7 +130,7 @@ def statements_of(record: RunRecord, key: SigningKey | None) -> dict[str, bytes]
         checkpoint=last.get("checkpoint"),
         base_model=last.get("base-model"),
         code=document.get("code"),
-        packages=document.get("packages"),
+        packages=recorded_packages(record)[0],
         policy=first.body.get("policy"),
         loop=last.get("attach"),
         findings=_digest(record.path / FINDINGS),
@@ -140,8 +150,32 @@ def recorded_manifests(
         if entry.type == "data" and isinstance(entry.body.get("tables"), dict):
             tables |= entry.body["tables"]
         elif entry.type in ("attach", "checkpoint", "base-model"):
-            last[entry.type] = entry.body
+            if entry.body.get("decision", "promoted") == "promoted":
+                last[entry.type] = entry.body
+            elif last.get("checkpoint", {}).get("digest") == entry.body.get("digest"):
+                del last["checkpoint"]  # it went through no gate after all
     return tables, last
+
+
+def recorded_packages(record: RunRecord) -> tuple[tuple[Resource, ...], bool]:
+    """Return the packages of a run with their digests, and whether the document of these is shown.
+
+    A redacted copy may withhold it; a run of an earlier version has none.
+    """
+    given: Any = record.run.get("packages")
+    versions = {
+        str(name): version
+        for name, version in (given if isinstance(given, dict) else {}).items()
+        if isinstance(version, str)
+    }
+    entries = record.ledger.of_type("packages")
+    if not entries:
+        return package_resources(versions, None, None), True
+    digest = str(entries[-1].body.get("evidence"))
+    if document_name(digest) in record.withheld.missing:
+        return package_resources(versions, None, digest), False
+    manifest = record.statistic_document(digest)
+    return package_resources(versions, manifest if isinstance(manifest, dict) else {}, digest), True
 
 
 def _digest(path: Path) -> str | None:
