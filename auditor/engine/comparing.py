@@ -107,9 +107,7 @@ def _matched(
     both, here, there = np.intersect1d(rows, others, return_indices=True)
     kept = both >= 0
     if not kept.any():
-        raise InputError(
-            "no record is known to both passes", valid="a loader over registered rows"
-        )
+        raise InputError("no record is known to both passes", valid="a loader over registered rows")
     return both[kept], first[here[kept]], second[there[kept]]
 
 

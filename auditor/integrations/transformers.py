@@ -1,6 +1,6 @@
 """The Trainer of transformers, audited by a callback.
 
-    trainer = Trainer(model, args, train_dataset=…, eval_dataset=…, callbacks=[AuditCallback(audit)])
+    trainer = Trainer(model, args, train_dataset=…, callbacks=[AuditCallback(audit)])
     trainer.train()
 
 Rows ride in the batches from the dataset to the model, where they are taken off; outputs and labels
@@ -10,7 +10,6 @@ are read there. Nothing of the Trainer is patched.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -241,22 +240,43 @@ class AuditCallback(TrainerCallback):
     # -- checkpoints ----------------------------------------------------------------------------
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Write the state of the audit into the checkpoint, and have the checkpoint recorded."""
+        """Write the state of the audit into the checkpoint, and let the audit judge it.
+
+        One that does not go through the gate is moved to ``quarantine/`` beside it, unless the
+        Trainer holds it to be the best one so far and may load it again.
+        """
         folder = _checkpoint_folder(args, state)
-        if self._training is None or not folder.is_dir():
+        if self._training is None:
             return
+        world = self._training.world
         try:
-            world = self._training.world
-            save_state(self.audit.state_dict(), folder, rank=world.rank, ranks=world.size)
-            record = getattr(self.audit, "checkpoint", None)
-            if record is not None:
-                record(folder)
+            if folder.is_dir():
+                save_state(self.audit.state_dict(), folder, rank=world.rank, ranks=world.size)
+        except Exception as error:  # noqa: BLE001 -- the audit must never break the training
+            self._say(f"{folder.name} holds no state of the audit: {error}")
+        world.gather(None)  # every rank has written
+        closed = self._promote(folder, state) if world.leads else None
+        if world.broadcast(closed is not None):
+            self.stopped = closed or self.stopped
+            self.blocked = control.should_training_stop = True
+
+    def _promote(self, folder: Path, state: Any) -> GateClosed | None:
+        """Have the checkpoint judged and recorded; return what says that the training stops."""
+        promote = getattr(self.audit, "checkpoint", None)
+        if promote is None or not folder.is_dir():
+            return None
+        best = state.best_model_checkpoint
+        move = best is None or Path(best).resolve() != folder.resolve()
+        try:
+            decision = promote(folder, move=move, step=state.global_step)
+            if not decision.promoted:
+                self._say(f"{folder.name} is {decision.decision}: {'; '.join(decision.reasons)}")
         except GateClosed as closed:
-            self.stopped, self.blocked = closed, True
-            control.should_training_stop = True
             self._say(str(closed))
+            return closed
         except Exception as error:  # noqa: BLE001 -- the audit must never break the training
             self._say(f"{folder.name} is not recorded: {type(error).__name__}: {error}")
+        return None
 
     def _say(self, text: str) -> None:
         """Log a sentence, once."""

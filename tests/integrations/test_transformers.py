@@ -55,7 +55,9 @@ def test_losses_by_group_are_those_of_a_naive_loop(sequences: Sequences, tmp_pat
         ).train()  # fmt: skip
         with torch.no_grad():
             logits = model(input_ids=sequences.ids).logits
-        losses = torch.nn.functional.cross_entropy(logits, sequences.labels, reduction="none").numpy()
+        losses = torch.nn.functional.cross_entropy(
+            logits, sequences.labels, reduction="none"
+        ).numpy()
         for sex in ("F", "M"):
             mine = (sequences.frame.sex == sex).to_numpy()
             loss = audit.finding("mean_loss", sex=sex)
@@ -84,7 +86,9 @@ def run(world: Sequences, folder: Path, model: Any, *, items: Any = None, **opti
 def sound(audit: Any, steps: int = 10) -> bool:
     report = audit._training.report()
     wrong = ("unmatched_batches", "repeated_losses", "differing_labels")
-    return report["fault"] is None and not any(report[w] for w in wrong) and report["steps"] == steps
+    return (
+        report["fault"] is None and not any(report[w] for w in wrong) and report["steps"] == steps
+    )
 
 
 def test_items_are_known_by_the_id_that_they_carry(sequences: Sequences, tmp_path: Path) -> None:
@@ -94,9 +98,10 @@ def test_items_are_known_by_the_id_that_they_carry(sequences: Sequences, tmp_pat
     items = shuffled.items(keys=keys)
     audit, _ = run(sequences, tmp_path, classifier(), items=items)
     assert sound(audit)
-    assert audit.finding("selection_rate", stage="training", sex="F").n == (
-        sequences.frame.sex == "F"
-    ).sum()
+    assert (
+        audit.finding("selection_rate", stage="training", sex="F").n
+        == (sequences.frame.sex == "F").sum()
+    )
 
 
 def test_a_dataset_of_another_length_is_refused_and_nothing_stays_attached(

@@ -37,6 +37,7 @@ def audit_with(world: Sequences, folder: Path, **rule: str) -> Audit:
 
 EVERY = {"eval_strategy": "steps", "eval_steps": 3, "save_strategy": "steps", "save_steps": 3,
          "max_steps": 9}  # fmt: skip
+BEST: dict[str, Any] = {"save_strategy": "best", "metric_for_best_model": "eval_loss"}
 
 
 def trained(world: Sequences, folder: Path, audit: Audit, **options: Any) -> Any:
@@ -63,9 +64,8 @@ def test_a_blocked_model_is_not_saved_and_never_the_best(
     sequences: Sequences, tmp_path: Path, strategy: str
 ) -> None:
     out = tmp_path / "out"
-    best: dict[str, Any] = {"save_strategy": "best", "metric_for_best_model": "eval_loss"}
     audit = audit_with(sequences, tmp_path, on_fail="block")
-    trainer = trained(sequences, out, audit, **best if strategy == "best" else {})
+    trainer = trained(sequences, out, audit, **BEST if strategy == "best" else {})
     assert trainer.state.global_step == 9
     assert checkpoints(out) == []
     assert callback_of(trainer).blocked
@@ -84,7 +84,7 @@ def test_an_open_gate_saves_as_ever_and_the_best_is_the_trainers_own(
         given = {"eval_dataset": sequences.items()}
         trainer = make_trainer(
             classifier(), out, sequences.items(), audit if name == "audited" else None,
-            trainer=given, **EVERY | {"save_strategy": "best", "metric_for_best_model": "eval_loss"},
+            trainer=given, **EVERY | BEST,
         )  # fmt: skip
         trainer.train()
         found.append((trainer.state.best_metric, trainer.state.best_global_step, checkpoints(out)))
@@ -131,7 +131,7 @@ def test_a_resumed_training_gives_the_findings_of_one_that_was_not_interrupted(
 
             class Interrupt(TrainerCallback):
                 def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-                    control.should_training_stop = state.global_step == last
+                    control.should_training_stop = state.global_step == 10
 
             trainer.add_callback(Interrupt())
         trainer.train(resume_from_checkpoint=None if last == 10 else str(out / "checkpoint-10"))

@@ -79,10 +79,9 @@ def test_a_yes_no_target_learnt_as_a_value_is_cut_at_one_half(
     sequences: Sequences, tmp_path: Path
 ) -> None:
     model = classifier(1)
-    report = trained(audited(sequences), tmp_path, model, Items(sequences.ids, sequences.labels.float()))  # fmt: skip
-    assert report["fault"] is None
     audit = audited(sequences)
-    trained(audit, tmp_path, model, Items(sequences.ids, sequences.labels.float()))
+    report = trained(audit, tmp_path, model, Items(sequences.ids, sequences.labels.float()))
+    assert report["fault"] is None
     selected = (evaluated(model, sequences.ids)[:, 0] >= 0.5).numpy()
     mine = (sequences.frame.sex == "F").to_numpy()
     rate = audit.finding("selection_rate", stage="training", sex="F")
@@ -153,7 +152,9 @@ def test_without_padding_several_records_lie_in_one_row_and_are_not_told_apart(
 
     audit = audited(sequences)
     given = {"data_collator": flatten}
-    make_trainer(config(), tmp_path, sequences.language(), audit, max_steps=5, trainer=given).train()
+    make_trainer(
+        config(), tmp_path, sequences.language(), audit, max_steps=5, trainer=given
+    ).train()
     report = audit._training.report()
     assert report["unmatched_batches"] == 5
     assert report["fault"] is None

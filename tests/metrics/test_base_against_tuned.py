@@ -18,7 +18,9 @@ from auditor.stats.paired import paired_outcomes
 GROUPS = Groups.declare([Attribute(name="sex", levels=("F", "M"))])
 
 
-def counted(sex: list[str], base: list[float], tuned: list[float], /, **losses: list[float]) -> SliceTable:  # fmt: skip
+def counted(
+    sex: list[str], base: list[float], tuned: list[float], /, **losses: list[float]
+) -> SliceTable:
     sides = [
         {"wrong": wrong} | ({"loss": losses[name]} if name in losses else {})
         for name, wrong in (("base", base), ("tuned", tuned))
@@ -74,7 +76,9 @@ def test_a_change_that_mcnemars_test_is_sure_of_excludes_zero() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("FM"), st.booleans(), st.booleans()), min_size=1))
-def test_any_split_into_batches_gives_the_same_counts(records: list[tuple[str, bool, bool]]) -> None:  # fmt: skip
+def test_any_split_into_batches_gives_the_same_counts(
+    records: list[tuple[str, bool, bool]],
+) -> None:
     sex, base, tuned = (list(column) for column in zip(*records, strict=True))
     middle = len(sex) // 2
     whole = counted(sex, base, tuned)
