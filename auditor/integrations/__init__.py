@@ -1,1 +1,1 @@
-"""Adapters to training libraries, one library a file; each attaches and wraps nothing."""
+"""Training loops that other libraries run: one library a file, each needs its extra."""

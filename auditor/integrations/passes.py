@@ -34,7 +34,7 @@ class Pass:
     def end_epoch(self) -> None:
         """A pass ends where the framework says so."""
 
-    def announce(self, rows: torch.Tensor, content: torch.Tensor | None = None) -> None:
+    def announce(self, rows: torch.Tensor, *_: Any) -> None:
         """Take the rows of the batch that is about to be worked on."""
         self.rows, self.announced = rows, self.announced + len(rows)
 

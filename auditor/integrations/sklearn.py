@@ -70,20 +70,21 @@ class _Watched:
     ) -> None:
         self.audit, self.estimator, self.stages = audit, estimator, stages
         self.validation, self._rows, self._next, self._inside = validation, rows, 0, False
-        self.outputs = EstimatorOutputs(estimator, audit._registered())
-        named = type(type(estimator).__name__, (torch.nn.Module,), {})()
-        self.training = audit.begin_training(
-            named, predict=self.outputs.predict, probabilities=True, framework="scikit-learn"
-        )
         methods = [name for name in ("partial_fit", "fit") if hasattr(estimator, name)]
         if not methods:
             raise InputError(
                 f"a {type(estimator).__name__} cannot be fitted", valid="an estimator with fit"
             )
-        for name in methods:
-            estimator.__dict__[name] = self._told(name, getattr(estimator, name))
-            self.training.on_detach(lambda name=name: estimator.__dict__.pop(name, None))
-        audit.training_begun(optimizer="", criterion=self.outputs.described)
+        self.outputs = EstimatorOutputs(estimator, audit._registered())
+        named = type(type(estimator).__name__, (torch.nn.Module,), {})()
+        self.training = audit.begin_training(
+            named, predict=self.outputs.predict, probabilities=True, framework="scikit-learn"
+        )
+        with audit._undone_on_error():
+            for method in methods:
+                estimator.__dict__[method] = self._told(method, getattr(estimator, method))
+                self.training.on_detach(lambda name=method: estimator.__dict__.pop(name, None))
+            audit.training_begun(optimizer="", criterion=self.outputs.described)
 
     def release(self) -> None:
         self.audit.detach()

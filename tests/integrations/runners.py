@@ -111,3 +111,58 @@ def lit(task: Task, audit: Audit | None, *, epochs: int, dropout: float, folder:
     trainer = quiet_trainer(folder, max_epochs=epochs, callbacks=callbacks)
     fit(trainer, module, task.loader(), task.held_out())
     return module.net
+
+
+class Loaded(torch.utils.data.Dataset[Any]):
+    """The records as a collation of transformers takes them."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    def __len__(self) -> int:
+        return len(self.task.x)
+
+    def __getitem__(self, row: int) -> dict[str, torch.Tensor]:
+        return {"x": self.task.x[row], "labels": self.task.y[row]}
+
+
+def trained(task: Task, audit: Audit | None, *, epochs: int, dropout: float, folder: Path) -> Any:
+    from transformers import Trainer, TrainingArguments
+    from transformers.modeling_outputs import SequenceClassifierOutput
+
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net, self.criterion = make_model(dropout), torch.nn.CrossEntropyLoss()
+
+        def forward(self, x: torch.Tensor, labels: torch.Tensor | None = None) -> Any:
+            logits = self.net(x)
+            loss = None if labels is None else self.criterion(logits, labels)
+            return SequenceClassifierOutput(loss=loss, logits=logits)
+
+    class InOrder(Trainer):
+        def _get_train_sampler(self, *_: Any) -> Any:
+            return task.loader().sampler
+
+    model, callbacks = Model(), []
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    constant = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+    arguments = TrainingArguments(
+        output_dir=str(folder), num_train_epochs=epochs, per_device_train_batch_size=32,
+        per_device_eval_batch_size=32, eval_strategy="epoch", save_strategy="no", report_to=[],
+        remove_unused_columns=False, use_cpu=True, max_grad_norm=0.0, disable_tqdm=True, seed=11,
+        logging_strategy="no",
+    )  # fmt: skip
+    if audit is not None:
+        from auditor.integrations.transformers import AuditCallback
+
+        callbacks.append(AuditCallback(audit))
+    trainer = InOrder(
+        model, arguments, train_dataset=Loaded(task), eval_dataset=Loaded(task),
+        callbacks=callbacks, optimizers=(optimizer, constant),
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"transformers\..*|accelerate\..*|torch\..*")
+        warnings.filterwarnings("ignore", message=r".*(pin_memory|deprecated).*")
+        trainer.train()
+    return model.net

@@ -10,7 +10,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from .test_lightning import Stream, strict
+from auditor import load_checkpoint
+
+from .test_lightning import Stream, blocking, strict
 from .trainings import PER_EPOCH, Task, make_model, make_task
 
 accelerate = pytest.importorskip("accelerate")
@@ -127,6 +129,23 @@ def test_the_audit_goes_through_a_saved_state(task: Task, tmp_path: Path) -> Non
         loop.epoch()
         assert loop.report["steps"] == 2 * PER_EPOCH
         assert second.dynamics().visits.tolist() == [2] * 400
+
+
+@pytest.mark.parametrize("least", [0.1, 0.999])
+def test_a_saved_state_is_promoted_or_goes_to_quarantine(
+    task: Task, tmp_path: Path, least: float
+) -> None:
+    folder = tmp_path / "state"
+    with task.audit(policy=blocking(tmp_path, least), run=tmp_path / "run") as audit:
+        loop = Loop(task, audit)
+        loop.epoch()
+        loop.callback.validate(task.held_out())
+        loop.accelerator.save_state(str(folder))
+        if least > 0.5:
+            assert not folder.exists()
+            assert (tmp_path / "quarantine").is_dir()
+        else:
+            assert load_checkpoint(folder, unsigned=True).path == folder
 
 
 def test_an_epoch_that_is_taken_up_in_its_middle_is_followed(task: Task) -> None:

@@ -17,7 +17,9 @@ from . import runners
 from .trainings import PER_EPOCH, Task, make_task
 
 EPOCHS = 3
-LIBRARIES = {"accelerate": runners.accelerated, "lightning": runners.lit}
+LIBRARIES = {
+    "accelerate": runners.accelerated, "lightning": runners.lit, "transformers": runners.trained,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +37,9 @@ def deterministic() -> Generator[None]:
 def runner_of(library: str) -> runners.Runner:
     if library == "torch":
         return runners.plain
-    if importlib.util.find_spec(library) is None:
-        pytest.skip(f"{library} is not installed")
+    for module in (library, f"auditor.integrations.{library}"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"there is no {module}")
     return LIBRARIES[library]
 
 

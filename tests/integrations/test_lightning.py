@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from auditor import Audit, InputError
+from auditor import Audit, InputError, load_checkpoint
 
 from .runners import fit, lightning_module, quiet_trainer
 from .trainings import PER_EPOCH, Task, make_task
@@ -54,12 +55,6 @@ class Stream(IterableDataset[Any]):
             yield {"id": row, "x": self.task.x[row], "y": self.task.y[row]}
 
 
-def keyed(module: Any) -> Any:
-    """The same module for batches that are mappings."""
-    module.training_step = lambda batch, batch_idx: module.criterion(module(batch["x"]), batch["y"])
-    return module
-
-
 def test_rows_stay_with_their_batch_where_lightning_fetches_ahead(
     task: Task, tmp_path: Path
 ) -> None:
@@ -86,11 +81,11 @@ def test_rows_stay_with_their_batch_where_lightning_fetches_ahead(
 def test_a_step_that_takes_the_iterator_is_followed(task: Task, tmp_path: Path) -> None:
     module = lightning_module()
 
-    def step(dataloader_iter: Any) -> Any:
+    def step(self: Any, dataloader_iter: Any) -> Any:
         (x, y), _, _ = next(dataloader_iter)
-        return module.criterion(module(x), y)
+        return self.criterion(self(x), y)
 
-    module.training_step = step
+    module.training_step = MethodType(step, module)
     with task.audit() as audit:
         audited_fit(task, audit, tmp_path, module, task.loader())
         assert report_of(audit)["differing_labels"] == 0
@@ -291,3 +286,30 @@ def test_a_loader_of_another_length_is_refused_before_the_training(
     short = DataLoader(torch.utils.data.Subset(task.loader().dataset, range(100)), 10)
     with task.audit() as audit, pytest.raises(InputError, match="100 items .* 400 rows"):
         audited_fit(task, audit, tmp_path, lightning_module(), short)
+
+
+def blocking(folder: Path, least: float) -> Path:
+    path = folder / "block.yaml"
+    path.write_text(
+        "schema: auditor/policy/v1\nid: block\nversion: 1.0.0\ntitle: Block\n"
+        f"rules:\n  - {{id: accuracy, metric: accuracy, stage: training, accept: '>= {least}', "
+        "on_fail: block}\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize("least", [0.1, 0.999])
+def test_a_checkpoint_is_promoted_or_goes_to_quarantine(
+    task: Task, tmp_path: Path, least: float
+) -> None:
+    with task.audit(policy=blocking(tmp_path, least), run=tmp_path / "run") as audit:
+        trainer, callback = audited_fit(
+            task, audit, tmp_path, lightning_module(), enable_checkpointing=True
+        )
+        path = Path(trainer.checkpoint_callback.best_model_path)
+        assert callback.stopped is None
+        if least > 0.5:
+            assert not path.exists()
+            assert (path.parent / "quarantine").is_dir()
+        else:
+            assert load_checkpoint(path, unsigned=True).path == path
