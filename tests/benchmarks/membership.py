@@ -41,7 +41,7 @@ def committing(records: int) -> Row:
 
 
 def recording(steps: int, *, batch: int = 256) -> Row:
-    """What recording adds to a step: its records, loss and random state, and its share of a flush."""
+    """What recording adds to a step: records, loss, random state, and its share of a flush."""
     import torch
 
     records = steps * batch
