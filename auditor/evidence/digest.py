@@ -29,6 +29,7 @@ _DECODER = json.JSONDecoder()
 # letter are several times faster than one with all of them.
 _WHOLE = re.compile(r"(?<=[0-9])\.0(?=[,\]}])")
 _MINUS_ZERO = re.compile(r"-0[,\]}]")
+_SIGNED = re.compile(r"e[-+][0-9]")  # found faster than the whole number, which may then be there
 _EXPONENT = re.compile(r"[0-9](?:\.[0-9]+)?e[-+][0-9]+")
 _LONG = tuple(re.compile(f"{before}-?[0-9]{{16}}").search for before in (r"\":", ",", r"\["))
 _UNCERTAIN_TEXT = re.compile("[\ud800-\udfff\U00010000-\U0010ffff]")
@@ -106,7 +107,7 @@ def _written_anew(text: str) -> str | None:
         text = _WHOLE.sub("", text)
         if "-0" in text and _MINUS_ZERO.search(text):
             return None
-    if "e-" in text or "e+" in text:
+    if ("e-" in text or "e+" in text) and _SIGNED.search(text):
         text = _EXPONENT.sub(_write_anew, text)
     if any(search(text) for search in _LONG):
         return None

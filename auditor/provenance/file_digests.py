@@ -30,7 +30,7 @@ _LARGE = 4 << 20
 def file_digest(path: Path, *, method: str = FILE_METHOD, cache: DigestCache | None = None) -> str:
     """Return ``<method>:<hex>`` of a file's bytes.
 
-    ``method`` is ``blake3``, ``sha256``, or ``sha256-sharded-<bytes>``, which binds
+    ``method`` is ``blake3`` (on all cores), ``sha256``, or ``sha256-sharded-<bytes>``, which binds
     the file's name and size too, goes on where an interrupted run with the same ``cache`` was, and
     is described at :func:`auditor.provenance.shards.sharded_digest`. BLAKE3 and plain SHA-256 start
     again. Raises :class:`InputError` for a file that cannot be read, that is none, or that changes
@@ -74,7 +74,7 @@ def opened(path: Path) -> Generator[tuple[int, FileIdentity]]:
 
 
 def _hashed(descriptor: int, identity: FileIdentity, method: str) -> bytes:
-    found = _hasher(method)
+    found = _hasher(method, identity.size)
     if identity.size >= _LARGE:
         with pieces_of(descriptor) as pieces:
             for piece in pieces:
@@ -87,9 +87,9 @@ def _hashed(descriptor: int, identity: FileIdentity, method: str) -> bytes:
     return found.digest()
 
 
-def _hasher(method: str) -> Any:
+def _hasher(method: str, size: int) -> Any:
     if method == "sha256":
         return hashlib.sha256()
     from blake3 import blake3
 
-    return blake3()  # one thread hashes faster than a disk reads; the other cores are left free
+    return blake3(max_threads=blake3.AUTO if size >= _LARGE else 1)
