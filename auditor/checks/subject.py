@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.datasets import DataOptions, Roles, Table
 from auditor.evidence import Stage
-from auditor.provenance.lineage import Lineage
-from auditor.provenance.sources import Source
 from auditor.stats import Groups, Statistic
+
+if TYPE_CHECKING:
+    from auditor.datasets import DataOptions, Roles, Table
+    from auditor.provenance.lineage import Lineage
+    from auditor.provenance.sources import Source
 
 __all__ = ["Predicted", "Subject"]
 
@@ -28,6 +31,18 @@ class Predicted:
     split: str
     rows: NDArray[np.int64]
     cells: NDArray[np.int64]
+
+
+def _no_roles() -> Roles:
+    from auditor.datasets import Roles  # whoever judges what is recorded reads no data
+
+    return Roles()
+
+
+def _no_options() -> DataOptions:
+    from auditor.datasets import DataOptions
+
+    return DataOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +76,11 @@ class Subject:
 
     stage: Stage
     groups: Groups
-    roles: Roles = field(default_factory=Roles)
+    roles: Roles = field(default_factory=_no_roles)
     tables: Mapping[str, Table] = field(default_factory=dict)
     predictions: Table | None = None
     counted: Mapping[str, Statistic] = field(default_factory=dict)
-    options: DataOptions = field(default_factory=DataOptions)
+    options: DataOptions = field(default_factory=_no_options)
     sources: tuple[Source, ...] = ()
     lineage: Lineage | None = None
     predicted: Predicted | None = None

@@ -10,7 +10,7 @@ from auditor.checks import Check
 from auditor.datasets import open_table
 from auditor.engine.arguments import merged_roles, role_changes
 from auditor.engine.audited_run import stage_named
-from auditor.engine.audited_training import AuditedTraining
+from auditor.engine.compared_models import ComparedModels
 from auditor.errors import InputError
 from auditor.evidence import Finding, Stage
 from auditor.policy import LoadedPolicy
@@ -25,7 +25,7 @@ M = TypeVar("M")
 O_ = TypeVar("O_")
 
 
-class Audit(AuditedTraining):
+class Audit(ComparedModels):
     """Audits one model over its life; everything measured goes into one run folder.
 
     Parameters

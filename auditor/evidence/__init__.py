@@ -1,6 +1,6 @@
 """Frozen values: what was measured, of whom, at which stage, and what was judged of it."""
 
-from auditor.evidence.digest import canonical_json, sha256
+from auditor.evidence.digest import canonical_json, canonical_parsed, sha256
 from auditor.evidence.estimate import Estimate, Interval
 from auditor.evidence.finding import Finding, findings_document, read_findings
 from auditor.evidence.slice import Slice
@@ -31,6 +31,7 @@ __all__ = [
     "Verdict",
     "WaiverRecord",
     "canonical_json",
+    "canonical_parsed",
     "findings_document",
     "read_findings",
     "read_verdict",

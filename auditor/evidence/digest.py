@@ -17,7 +17,7 @@ import rfc8785
 
 from auditor.errors import InputError
 
-__all__ = ["canonical_json", "compact_json", "sha256"]
+__all__ = ["canonical_json", "canonical_parsed", "compact_json", "sha256"]
 
 _ENCODER = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"), check_circular=False
@@ -29,6 +29,7 @@ _DECODER = json.JSONDecoder()
 # letter are several times faster than one with all of them.
 _WHOLE = re.compile(r"(?<=[0-9])\.0(?=[,\]}])")
 _MINUS_ZERO = re.compile(r"-0[,\]}]")
+_SIGNED = re.compile(r"e[-+][0-9]")  # found faster than the whole number, which may then be there
 _EXPONENT = re.compile(r"[0-9](?:\.[0-9]+)?e[-+][0-9]+")
 _LONG = tuple(re.compile(f"{before}-?[0-9]{{16}}").search for before in (r"\":", ",", r"\["))
 _UNCERTAIN_TEXT = re.compile("[\ud800-\udfff\U00010000-\U0010ffff]")
@@ -53,6 +54,21 @@ def canonical_json(document: Any) -> bytes:
         raise InputError("this value has no canonical JSON form: nested too deeply") from None
 
 
+def canonical_parsed(document: Any) -> bytes:
+    """Serialise what a JSON parser gave: :func:`canonical_json`, without reading it back.
+
+    The keys of such a document are strings and its arrays lists, so that only a number written
+    anew could be one inside a string. Raises :class:`InputError` as :func:`canonical_json` does.
+
+    >>> canonical_parsed({"b": 1, "a": "é"})
+    b'{"a":"\\xc3\\xa9","b":1}'
+    """
+    text = _encoded(document)
+    if text is not None and _written_anew(text) == text:
+        return text.encode()
+    return canonical_json(document)
+
+
 def compact_json(document: Any) -> str | None:
     """Return the RFC 8785 form of parsed JSON where it is certain, and ``None`` where it is not.
 
@@ -63,23 +79,8 @@ def compact_json(document: Any) -> str | None:
     >>> compact_json({"b": 1.0, "a": [0.5, 1e-7]}), compact_json([2**60])
     ('{"a":[0.5,1e-7],"b":1}', None)
     """
-    if not isinstance(document, (dict, list)):
-        return None
-    try:
-        text = _ENCODER.encode(document)
-    except (TypeError, ValueError, RecursionError):
-        return None
-    if ".0" in text:
-        text = _WHOLE.sub("", text)
-        if "-0" in text and _MINUS_ZERO.search(text):
-            return None
-    if "e-" in text or "e+" in text:
-        text = _EXPONENT.sub(_write_anew, text)
-    if any(search(text) for search in _LONG):
-        return None
-    if not text.isascii() and _UNCERTAIN_TEXT.search(text):
-        return None
-    return text
+    text = _encoded(document)
+    return None if text is None else _written_anew(text)
 
 
 def sha256(data: bytes) -> str:
@@ -89,6 +90,30 @@ def sha256(data: bytes) -> str:
     'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
     """
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _encoded(document: Any) -> str | None:
+    if not isinstance(document, (dict, list)):
+        return None
+    try:
+        return _ENCODER.encode(document)
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _written_anew(text: str) -> str | None:
+    """Return the text with its numbers as ECMAScript writes them: itself, where they are."""
+    if ".0" in text:
+        text = _WHOLE.sub("", text)
+        if "-0" in text and _MINUS_ZERO.search(text):
+            return None
+    if ("e-" in text or "e+" in text) and _SIGNED.search(text):
+        text = _EXPONENT.sub(_write_anew, text)
+    if any(search(text) for search in _LONG):
+        return None
+    if not text.isascii() and _UNCERTAIN_TEXT.search(text):
+        return None
+    return text
 
 
 def _write_anew(number: re.Match[str]) -> str:

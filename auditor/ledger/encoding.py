@@ -14,6 +14,14 @@ from auditor.evidence.digest import canonical_json, compact_json
 __all__ = ["decode_base64", "encode_base64", "is_digest", "read_canonical", "read_json"]
 
 _PLAIN = json.JSONDecoder()
+# Before a number of a JSON text stand its beginning, a bracket, a comma, a colon or white space.
+_LONG_INTEGER = (
+    re.compile("-?[0-9]{16}").match,
+    *(
+        re.compile(f"{before}-?[0-9]{{16}}").search
+        for before in (":", ",", r"\[", " ", "\n", "\r", "\t")
+    ),
+)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -58,8 +66,12 @@ def read_json(data: bytes) -> Any:
     >>> read_json(b"[1,1000000000000000000]")
     [1, 1e+18]
     """
+    text = data.decode()
+    # Without a long integer the parser of the standard library reads the same, in a third of the
+    # time: it calls no function for each number.
+    reader = _READER if any(search(text) for search in _LONG_INTEGER) else _PLAIN
     try:
-        return _READER.decode(data.decode())
+        return reader.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from auditor.errors import RunError
-from auditor.evidence import canonical_json
+from auditor.evidence import canonical_parsed
 from auditor.ledger.chain import Ledger
 from auditor.ledger.encoding import is_digest
 from auditor.ledger.layout import EVIDENCE, FINDINGS, OPENINGS, VERDICT
@@ -73,7 +73,7 @@ def commit_document(name: str, document: Any, seed: bytes) -> dict[str, Any] | N
     if parts is None or len(parts[1]) > MOST_ROWS:
         return None
     leaves = [
-        leaf_hash(_salt(seed, name, i) + canonical_json(part))
+        leaf_hash(_salt(seed, name, i) + canonical_parsed(part))
         for i, part in enumerate([parts[0], *parts[1]])
     ]
     return {"rows": len(parts[1]), "root": f"sha256:{fold_hashes(leaves).hex()}"}
@@ -103,7 +103,7 @@ def redacted_document(
         listed.append(
             {"salt": salt.hex(), "row": row}
             if shown(i - 1, row)
-            else {"hash": leaf_hash(salt + canonical_json(row)).hex()}
+            else {"hash": leaf_hash(salt + canonical_parsed(row)).hex()}
         )
     return {
         "schema": REDACTED_SCHEMA,
@@ -144,13 +144,13 @@ def read_redacted(redacted: Any, committed: Mapping[str, Any], *, where: str) ->
             raise ValueError("other fields than those of a redacted document")
         if redacted["schema"] != REDACTED_SCHEMA or not is_digest(redacted["digest"]):
             raise ValueError(f"not {REDACTED_SCHEMA}")
-        leaves = [leaf_hash(_salt_from(redacted["salt"]) + canonical_json(redacted["around"]))]
+        leaves = [leaf_hash(_salt_from(redacted["salt"]) + canonical_parsed(redacted["around"]))]
         rows: dict[int, Any] = {}
         for i, item in enumerate(cast("Sequence[Mapping[str, Any]]", redacted["rows"])):
             if set(item) == {"hash"}:
                 leaves.append(_hash_from(item["hash"]))
             elif set(item) == {"salt", "row"}:
-                leaves.append(leaf_hash(_salt_from(item["salt"]) + canonical_json(item["row"])))
+                leaves.append(leaf_hash(_salt_from(item["salt"]) + canonical_parsed(item["row"])))
                 rows[i] = item["row"]
             else:
                 raise ValueError(f"row {i} is neither shown nor withheld")

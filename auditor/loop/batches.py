@@ -42,7 +42,7 @@ class Seen:
         if self.block is not None or self.options:
             return None
         shapes = tuple((tuple(a.shape[1:]), a.dtype, a.device) for a in self.args)
-        return (self.name, id(self.criterion), shapes)
+        return (self.name, id(self.criterion), self.classes_last, shapes)
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ def read_seen(seen: Sequence[tuple[Seen, int]], reader: Reader) -> list[torch.Te
             blocks.append(_read(first, reader, sizes[0]))
         else:
             args = tuple(torch.cat(parts) for parts in zip(*(s.args for s, _ in run), strict=True))
-            whole = Seen(first.name, first.criterion, args)
+            whole = Seen(first.name, first.criterion, args, classes_last=first.classes_last)
             blocks += _read(whole, reader, sum(sizes)).split(sizes)
         start = end
     return blocks

@@ -285,8 +285,12 @@ class Observer:
             return out
         flat = [(i, seen) for i, batch in enumerate(batches) for seen in batch.seen]
         flat.sort(key=lambda pair: pair[1].name)
-        with torch.no_grad(), torch.autocast(self._harvester.device.type, enabled=False):
-            blocks = read_seen([(s, len(batches[i].rows)) for i, s in flat], self.reader)
+        try:
+            with torch.no_grad(), torch.autocast(self._harvester.device.type, enabled=False):
+                blocks = read_seen([(s, len(batches[i].rows)) for i, s in flat], self.reader)
+        except Exception as error:  # noqa: BLE001 -- the steps are recorded all the same
+            self.fault = self.fault or f"{type(error).__name__}: {error}"
+            return out
         for (i, seen), block in zip(flat, blocks, strict=True):
             out[i].append((seen.name, block))
         return out

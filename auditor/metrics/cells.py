@@ -119,12 +119,11 @@ def share(cells: Cells, over: Sequence[int], under: Sequence[int]) -> Proportion
     of few clusters is itself uncertain takes off as much again as Student's t is wider (Korn and
     Graubard 1998, section 3).
     """
-    total = float(cells.totals[under].sum())
+    hits, total = _sum(cells.totals, over), _sum(cells.totals, under)
     if total <= 0:
         return None
-    p = float(cells.totals[over].sum()) / total
+    p = hits / total
     if cells.products is None:
-        hits = float(cells.totals[over].sum())
         whole = hits.is_integer() and total.is_integer()
         return Proportion(int(hits), int(total)) if whole else Proportion(hits, total)
     records = float(cells.records[under].sum())
@@ -138,6 +137,12 @@ def share(cells: Cells, over: Sequence[int], under: Sequence[int]) -> Proportion
     shown = 0 < p < 1 and variance > 1e-12 * p * (1 - p)
     n = min((p * (1 - p) / variance if shown else kish) / cells.widening**2, records)
     return Proportion(p * n, n, records, cells.design)
+
+
+def _sum(totals: NDArray[Any], places: Sequence[int]) -> float:
+    if totals.dtype.kind == "i":  # whole numbers add up the same in any order, and faster so
+        return float(sum([totals.item(place) for place in places]))
+    return float(totals[places].sum())
 
 
 def delta(

@@ -9,7 +9,7 @@ from auditor.metrics.disaggregate import Measured
 from auditor.metrics.estimates import compare, estimate
 from auditor.metrics.metric import METRICS, split_parameter, with_parameter
 from auditor.metrics.samples import Census, Proportion, Sample
-from auditor.metrics.slices import slice_samples
+from auditor.metrics.slices import SliceSamples, slice_samples
 from auditor.stats import Family, Statistic
 
 __all__ = ["with_sampling"]
@@ -25,13 +25,16 @@ def with_sampling(
     Miettinen and Nurminen's beside a ratio, of two named groups.
     """
     out: list[Measured] = []
+    read: dict[str, SliceSamples] = {}
     for item in measured:
         metric, where, reference, over, outcome = item
         if isinstance(outcome, Estimate) and over is None and not isinstance(reference, str):
             base, parameter = split_parameter(metric)
             known = METRICS.get(base)
             name = with_parameter(known.components[0] if known.components else base, parameter)
-            samples = slice_samples(name, statistic, family).samples
+            if name not in read:
+                read[name] = slice_samples(name, statistic, family)
+            samples = read[name].samples
             mine = _as_sample(samples[where])
             if known.operation is None:
                 found = estimate(mine, confidence=confidence)

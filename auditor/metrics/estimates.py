@@ -17,6 +17,7 @@ from auditor.metrics.intervals import (
     newcombe,
     normal_quantile,
     wilson,
+    wilson_of,
 )
 from auditor.metrics.samples import (
     Absent,
@@ -225,9 +226,9 @@ def _interval(sample: Measurable, confidence: float) -> tuple[float | None, floa
     """Return the interval of any sample that has a number."""
     match sample:
         case Proportion():
-            return _pair(wilson(sample.x, sample.n, confidence=confidence))
+            return wilson_of(sample.x, sample.n, confidence=confidence)
         case Transformed(inner, function):
-            low, high = _pair(wilson(inner.x, inner.n, confidence=confidence))
+            low, high = wilson_of(inner.x, inner.n, confidence=confidence)
             return _finite(function(low)), _finite(function(high))
         case Average():
             return _average_interval(sample, confidence)
@@ -242,7 +243,7 @@ def _interval(sample: Measurable, confidence: float) -> tuple[float | None, floa
                 _at_most(sample.value + half, sample.high),
             )
         case Quantile():
-            low, high = _pair(wilson(sample.share * sample.n, sample.n, confidence=confidence))
+            low, high = wilson_of(sample.share * sample.n, sample.n, confidence=confidence)
             return sample.at(low) - sample.bound, sample.at(high) + sample.bound
         case Projected():
             low, high = sample.bounds(confidence, sample.factor)
@@ -250,8 +251,8 @@ def _interval(sample: Measurable, confidence: float) -> tuple[float | None, floa
         case Bounded(_, least, most):
             # One side of each: the quantity lies between the two, so neither side is shared.
             return (
-                _pair(wilson(least.x, least.n, confidence=confidence))[0],
-                _pair(wilson(most.x, most.n, confidence=confidence))[1],
+                wilson_of(least.x, least.n, confidence=confidence)[0],
+                wilson_of(most.x, most.n, confidence=confidence)[1],
             )
 
 
@@ -274,10 +275,7 @@ def _mean_interval(sample: Mean, confidence: float) -> tuple[float, float]:
     half = normal_quantile(confidence) * sample.standard_error
     low, high = sample.value - half, sample.value + half
     if half == 0 and sample.floor:
-        low, high = (
-            float(b)
-            for b in wilson(sample.value * sample.floor, sample.floor, confidence=confidence)
-        )
+        low, high = wilson_of(sample.value * sample.floor, sample.floor, confidence=confidence)
     low, high = low - sample.bound, high + sample.bound
     return _at_least(low, sample.low), _at_most(high, sample.high)
 
@@ -335,13 +333,9 @@ def _quantile(noise: NDArray[np.float64], confidence: float) -> float:
 def _error(sample: Mean) -> float:
     """Return the standard error, or a stand-in where it is 0 by accident (see ``Mean.floor``)."""
     if sample.standard_error == 0 and sample.floor:
-        low, high = wilson(sample.value * sample.floor, sample.floor, confidence=0.95)
-        return float(high - low) / (2 * normal_quantile(0.95))
+        low, high = wilson_of(sample.value * sample.floor, sample.floor, confidence=0.95)
+        return (high - low) / (2 * normal_quantile(0.95))
     return sample.standard_error
-
-
-def _pair(bounds: tuple[NDArray[np.float64], NDArray[np.float64]]) -> tuple[float, float]:
-    return float(bounds[0]), float(bounds[1])
 
 
 def _at_least(bound: float, limit: float | None) -> float:

@@ -6,10 +6,14 @@ from auditor.metrics.metric import Metric, add_metric
 from auditor.metrics.row import Row
 from auditor.metrics.samples import Absent, Census, Sample
 
-__all__ = ["PERSONAL_COLUMNS", "PERSONAL_DATA"]
+__all__ = ["PERSONAL_CATEGORIES", "PERSONAL_COLUMNS", "PERSONAL_DATA"]
 
 PERSONAL_DATA = "personal-data-counts"
 PERSONAL_COLUMNS = "personal-column-counts"
+PERSONAL_CATEGORIES = (
+    "secret", "email", "bank-account", "national-id", "payment-card", "phone", "network-address",
+)  # fmt: skip
+"""What kinds of personal data are counted together as; a finding is derived without the kinds."""
 
 
 def _counted(row: Row) -> int | Absent:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from auditor.metrics.intervals import normal_quantile, wilson
+from auditor.metrics.intervals import normal_quantile, wilson_of
 from auditor.metrics.metric import Metric, SampleReader, add_metric
 from auditor.metrics.noise import absolute_noise, bridge_noise
 from auditor.metrics.quantiles import quantile_sample
@@ -75,8 +75,8 @@ def _average_precision(row: Row) -> Sample:
 
     def bounds(confidence: float, factor: float) -> tuple[float, float]:
         if not 0 < value < 1:
-            low, high = wilson(value * m * factor, m * factor, confidence=confidence)
-            return max(float(low) - bound, 0.0), min(float(high) + bound, 1.0)
+            low, high = wilson_of(value * m * factor, m * factor, confidence=confidence)
+            return max(low - bound, 0.0), min(high + bound, 1.0)
         centre = math.log(value / (1 - value))
         half = normal_quantile(confidence) / math.sqrt(m * factor * value * (1 - value))
         # The logistic function as a hyperbolic tangent, which no size overflows.

@@ -16,8 +16,8 @@ from auditor.metrics.auc import auc_sample
 from auditor.metrics.estimates import Comparison as Operation
 from auditor.metrics.estimates import Outcome, compare, estimate
 from auditor.metrics.extremes import extreme
+from auditor.metrics.paired import tango
 from auditor.metrics.samples import Absent, Average, Proportion, Sample
-from auditor.mitigation.paired import tango
 from auditor.mitigation.recipe import RATES, Chosen, Constraint, Decisions, Family
 
 __all__ = ["GroupRate", "Result", "evaluate", "not_evaluated", "paired_change"]

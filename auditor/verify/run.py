@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from auditor.errors import AuditorError, InputError
 from auditor.evidence import Stage, Value, sha256
+from auditor.evidence.finding import FINDINGS_SCHEMA
 from auditor.ledger import (
     EVIDENCE,
     FINDINGS,
@@ -196,9 +197,9 @@ def _recompute(record: RunRecord) -> tuple[int, int, str | None, tuple[Fault, ..
     faults: list[Fault] = []
     statistics = Statistics(record)
     findings = recompute_findings(record, statistics)
-    if tuple(record.findings) != findings:  # the same to the last bit, on the same machine
+    theirs = [finding.to_json() for finding in findings]
+    if not _as_recorded(record.document(FINDINGS), theirs):
         ours = [finding.to_json() for finding in record.findings]
-        theirs = [finding.to_json() for finding in findings]
         difference = first_difference(ours, theirs, "findings")
         if difference:
             faults.append(Fault(where=FINDINGS, what=difference))
@@ -222,3 +223,12 @@ def _recompute(record: RunRecord) -> tuple[int, int, str | None, tuple[Fault, ..
     if difference:
         faults.append(Fault(where=VERDICT, what=difference))
     return len(findings), len(verdict.rules), str(verdict.status), tuple(faults)
+
+
+def _as_recorded(document: Any, findings: list[dict[str, Any]]) -> bool:
+    """Whether a document holds these findings, the same to the last bit; else it is read closely.
+
+    What was derived again is valid, and so is what equals it: no model is built to compare them.
+    """
+    recorded = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
+    return recorded.get("schema") == FINDINGS_SCHEMA and recorded.get("findings") == findings

@@ -11,7 +11,9 @@ from auditor.checks import NotMeasurable
 from auditor.checks.provenance.personal_data import PersonalDataInTables
 from auditor.errors import InputError
 from auditor.evidence import Stage, canonical_json
+from auditor.metrics.personal_data import PERSONAL_CATEGORIES
 from auditor.provenance import scan_personal_data
+from auditor.provenance.personal_data import CATEGORIES
 
 TRAIN = pd.DataFrame(
     {
@@ -141,3 +143,7 @@ def test_a_wrong_field_is_named(fields: Any, message: str, subject: Any) -> None
     made = subject(Stage.DATA, tables={"train": TRAIN}, **ROLES)
     with pytest.raises(InputError, match=message):
         PersonalDataInTables(**fields).measure(made)
+
+
+def test_the_categories_of_findings_are_those_of_the_kinds() -> None:
+    assert PERSONAL_CATEGORIES == CATEGORIES

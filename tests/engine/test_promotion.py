@@ -464,6 +464,7 @@ with Audit(policy, run) as audit:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", ["nothing", "a promoted one"])
 @pytest.mark.parametrize("when", ["writing", "written", "renaming", "manifest"])
 def test_kill_9_between_the_phases_never_leaves_a_manifest(

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from auditor.errors import InputError
 from auditor.evidence import canonical_json, sha256
-from auditor.evidence.digest import compact_json
-from auditor.ledger.encoding import read_canonical
+from auditor.evidence.digest import canonical_parsed, compact_json
+from auditor.ledger.encoding import read_canonical, read_json
 
 documents = st.recursive(
     st.none()
@@ -144,3 +144,33 @@ def test_nesting_without_end_has_no_canonical_form() -> None:
         document = [document]
     with pytest.raises(InputError, match="nested too deeply"):
         canonical_json(document)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.text(max_size=8) | st.integers(-(2**53), 2**53)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.sampled_from(["1.0,", "[2e-07]", ":1e+16}", "-0]", "\U0001f600"]),
+        lambda inner: st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+        max_leaves=12,
+    )
+)  # fmt: skip
+def test_what_a_parser_gave_is_written_without_being_read_back(document: object) -> None:
+    parsed = json.loads(json.dumps(document))
+    assert canonical_parsed(parsed) == canonical_json(parsed)
+
+
+@pytest.mark.parametrize("before", ["", "[", "[0,", '{"a":', "[ ", "[\n", "[\t", "[\r", '{"a": '])
+@pytest.mark.parametrize(("number", "expected"), [
+    ("9007199254740991", 2**53 - 1), ("9007199254740993", 2.0**53), ("-1000000000000000000", -1e18),
+    ("12", 12), ("0.1234567890123456789", 0.1234567890123456789),
+])  # fmt: skip
+def test_an_integer_that_no_double_holds_is_read_as_a_double_wherever_it_stands(
+    before: str, number: str, expected: float
+) -> None:
+    after = {"[": "]", "{": "}"}.get(before[:1], "")
+    found = read_json(f"{before}{number}{after}".encode())
+    while isinstance(found, (list, dict)):
+        found = list(found.values())[-1] if isinstance(found, dict) else found[-1]
+    assert (found, type(found)) == (expected, type(expected))

@@ -12,6 +12,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from auditor.errors import InputError
 from auditor.metrics import katz, miettinen_nurminen_ratio, newcombe, normal_quantile, wilson
+from auditor.metrics.intervals import wilson_of
 
 confidences = st.sampled_from([0.8, 0.9, 0.95, 0.99, 0.999])
 
@@ -233,3 +234,12 @@ def test_shapes_are_kept_and_broadcast() -> None:
     assert wilson(x, n, confidence=0.95)[0].shape == (2, 2)
     assert miettinen_nurminen_ratio(x, n, 5, n, confidence=0.95)[1].shape == (2, 2)
     assert miettinen_nurminen_ratio(1, 10, 5, 10, confidence=0.95)[0].shape == ()
+
+
+@given(st.floats(1e-6, 1e9), st.floats(0, 1) | st.sampled_from([0.0, 1.0]), st.floats(0.01, 0.9999))
+def test_one_interval_is_that_of_the_arrays_to_the_last_bit(
+    n: float, share: float, confidence: float
+) -> None:
+    for x in (min(share * n, n), float(math.floor(share * n))):
+        low, high = wilson([x], [n], confidence=confidence)
+        assert wilson_of(x, n, confidence=confidence) == (low[0], high[0])

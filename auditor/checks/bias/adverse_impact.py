@@ -12,7 +12,6 @@ from pydantic import Field, field_validator, model_validator
 from auditor.checks.bias.families import chosen_families, parted
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets import scan_counts, scan_labels, weighted_median
 from auditor.evidence import Estimate, Finding, Slice, Stage
 from auditor.metrics import Absent, Measured, disaggregate
 from auditor.metrics.adverse_impact import AGAINST_THE_MOST_SELECTED, adverse_impact
@@ -66,6 +65,8 @@ class AdverseImpact(Check):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Count the selected by slice; of published counts, also how their totals agree."""
+        from auditor.datasets import scan_counts, scan_labels, weighted_median
+
         counted = subject.counted.get(CONFUSION)
         if isinstance(counted, SliceTable):
             return [self._settled(counted, subject.roles.unfavourable)]

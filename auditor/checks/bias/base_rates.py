@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from auditor.checks.check import Check, Evidence, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets import scan_confusion
 from auditor.evidence import Finding, Stage
 from auditor.metrics import Measured, disaggregate
 from auditor.stats import Statistic
@@ -27,6 +26,8 @@ class BaseRates(Check):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Count labels by slice in every split."""
+        from auditor.datasets import scan_confusion
+
         if not subject.tables:
             raise NotMeasurable("no data set was given")
         roles = replace(subject.roles, prediction=None, score=None, threshold=None)

@@ -10,7 +10,6 @@ from pydantic import Field
 from auditor.checks.bias.families import chosen_families, listed
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets import scan_classes
 from auditor.evidence import Finding, Stage
 from auditor.metrics import with_parameter
 from auditor.metrics.multiclass import AVERAGED_METRICS
@@ -46,6 +45,8 @@ class ClassMetrics(Check):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Count true and predicted classes by slice."""
+        from auditor.datasets import scan_classes
+
         if CLASSES in subject.counted:
             return [subject.counted[CLASSES]]
         table, roles = subject.predictions, subject.roles

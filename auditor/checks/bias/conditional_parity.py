@@ -10,7 +10,6 @@ from pydantic import Field
 from auditor.checks.bias.families import chosen_families, parted
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets import scan_strata
 from auditor.evidence import Finding, Slice, Stage
 from auditor.metrics import disaggregate
 from auditor.metrics.conditional import CONDITIONAL, UNPLACED
@@ -39,6 +38,8 @@ class ConditionalParity(Check):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Count the selected by slice and stratum."""
+        from auditor.datasets import scan_strata
+
         if subject.predictions is None:
             raise NotApplicable("no table of predictions was given")
         roles = subject.roles

@@ -10,13 +10,6 @@ from pydantic import Field
 from auditor.checks.bias.families import chosen_families, listed, parted
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets import (
-    scan_counts,
-    scan_frequency_scores,
-    scan_labels,
-    scan_score_sums,
-    scan_scores,
-)
 from auditor.evidence import Estimate, Finding, Slice, Stage
 from auditor.metrics import METRICS, Absent, Measured, with_parameter
 from auditor.metrics.bands import joint_intervals
@@ -70,6 +63,14 @@ class GroupMetrics(Check):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Count labels, and scores where there are any, by slice."""
+        from auditor.datasets import (
+            scan_counts,
+            scan_frequency_scores,
+            scan_labels,
+            scan_score_sums,
+            scan_scores,
+        )
+
         counted = [subject.counted[k] for k in _COUNTED if k in subject.counted]
         if counted:
             return counted

@@ -11,7 +11,6 @@ from auditor.checks.bias.families import chosen_families
 from auditor.checks.bias.splits import of_split
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets.scan_disagreement import check_annotators, scan_disagreement
 from auditor.evidence import Finding, Stage
 from auditor.metrics import disaggregate
 from auditor.metrics.disagreement import DISAGREEMENT_METRICS
@@ -39,6 +38,8 @@ class LabelDisagreement(Check):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Count records and pairs of labels by slice, in every split that has the columns."""
+        from auditor.datasets.scan_disagreement import check_annotators, scan_disagreement
+
         annotators = subject.options.annotators
         if not annotators:
             raise NotApplicable("no annotators were named")

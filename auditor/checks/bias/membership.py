@@ -9,7 +9,6 @@ from pydantic import Field
 
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets.scan_membership import check_membership, scan_membership
 from auditor.errors import InputError
 from auditor.evidence import Finding, Slice, Stage
 from auditor.metrics import (
@@ -66,6 +65,8 @@ class SoftMembership(Check):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Add up outcomes by probability, for each attribute that has probabilities."""
+        from auditor.datasets.scan_membership import check_membership, scan_membership
+
         table, roles = subject.predictions, subject.roles
         if table is None or not roles.membership or roles.task != "binary":
             raise NotApplicable("no probabilities of membership in binary predictions")

@@ -10,7 +10,6 @@ from pydantic import Field
 from auditor.checks.bias.families import chosen_families, listed
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets.scan_ranking import scan_ranking
 from auditor.evidence import Finding, Stage
 from auditor.metrics import METRICS, with_parameter
 from auditor.metrics.ranking import RANKING_METRICS, RANKING_OVER_GROUPS, RANKING_TOP_METRICS
@@ -41,6 +40,8 @@ class RankingMetrics(Check):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Rank the records of every list and add up exposure and top places by slice."""
+        from auditor.datasets.scan_ranking import scan_ranking
+
         roles = subject.roles
         if subject.predictions is None or roles.task != "ranking":
             raise NotApplicable("the task is not ranking")

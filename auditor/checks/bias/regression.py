@@ -10,7 +10,6 @@ from pydantic import Field
 from auditor.checks.bias.families import chosen_families, listed
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets.scan_regression import scan_predictions, scan_regression, scan_residuals
 from auditor.evidence import Finding, Slice, Stage
 from auditor.metrics import METRICS, Absent, with_parameter
 from auditor.metrics.distances import DISTANCES
@@ -46,6 +45,12 @@ class RegressionMetrics(Check):
         """Add up errors, and count predictions and residuals, by slice."""
         if REGRESSION in subject.counted:
             return [subject.counted[REGRESSION]]
+        from auditor.datasets.scan_regression import (
+            scan_predictions,
+            scan_regression,
+            scan_residuals,
+        )
+
         roles, table, groups = subject.roles, subject.predictions, subject.groups
         if table is None or roles.task != "regression":
             raise NotApplicable("the task is not regression")

@@ -8,8 +8,6 @@ from typing import ClassVar
 from auditor.checks.bias.splits import of_split
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets.population import read_population
-from auditor.datasets.scan_representation import scan_representation
 from auditor.evidence import Finding, Slice, Stage
 from auditor.metrics import Absent, Measured, disaggregate
 from auditor.metrics.representation import REPRESENTATION_METRICS, REPRESENTATION_OVER
@@ -33,6 +31,9 @@ class Representation(Check):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Count records by slice in every split, with the population's shares beside them."""
+        from auditor.datasets.population import read_population
+        from auditor.datasets.scan_representation import scan_representation
+
         options = subject.options
         if options.population is None:
             raise NotApplicable("no reference population was given")

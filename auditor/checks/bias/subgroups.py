@@ -11,18 +11,15 @@ from pydantic import Field
 
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets import Roles, Table
-from auditor.datasets.roles import attribute_sql, label_sql, prediction_sql, score_sql
-from auditor.datasets.table import quoted
-from auditor.discovery.counted import subgroup_counts
-from auditor.discovery.encode import encode
-from auditor.discovery.subgroups import confirmation_half, discover
 from auditor.evidence import Finding, Slice, Stage
 from auditor.metrics import Absent, Measured
 from auditor.metrics.estimates import estimate, estimate_all
 from auditor.metrics.slices import aggregate_sample, slice_rows, slice_samples
 from auditor.metrics.subgroups import SUBGROUP, error_difference, error_sums
 from auditor.stats import SliceTable, Statistic
+
+if TYPE_CHECKING:
+    from auditor.datasets import Roles, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,6 +61,10 @@ class Subgroups(Check):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Discover subgroups on one half of the records, and count them on the other."""
+        from auditor.discovery.counted import subgroup_counts
+        from auditor.discovery.encode import encode
+        from auditor.discovery.subgroups import confirmation_half, discover
+
         if self.features is None:
             raise NotApplicable("no features were named")
         if subject.predictions is None:
@@ -165,6 +166,8 @@ class Subgroups(Check):
 
 def _fields(table: Table, roles: Roles) -> tuple[dict[str, str], str | None]:
     """Return SQL of errors, and of labels and scores or the reason why there are none."""
+    from auditor.datasets.roles import label_sql, prediction_sql, score_sql
+
     if roles.task == "multiclass":
         target, predicted = (table.text(str(c)) for c in (roles.target, roles.prediction))
         return {"error": f"cast(({target}) <> ({predicted}) as int)"}, "the task is multiclass"
@@ -180,6 +183,9 @@ def _fields(table: Table, roles: Roles) -> tuple[dict[str, str], str | None]:
 
 
 def _feature_sql(table: Table, name: str, roles: Roles) -> str:
+    from auditor.datasets.roles import attribute_sql
+    from auditor.datasets.table import quoted
+
     if name in roles.bins:
         return attribute_sql(table, name, roles.bins[name])
     return quoted(name) if table.is_numeric(name) else table.text(name)

@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 from auditor.checks.bias.families import parted
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets import scan_labels
 from auditor.evidence import Finding, Slice, Stage
 from auditor.metrics import METRICS, Absent, Measured, Outcome, disaggregate, estimate
 from auditor.metrics.slices import slice_rows
@@ -41,6 +40,8 @@ class UnknownAttributes(Check):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Count labels by group, and beside them those of the unknown records."""
+        from auditor.datasets import scan_labels
+
         counted = subject.counted.get(CONFUSION)
         if isinstance(counted, SliceTable):
             return [unknown_counts(counted)]

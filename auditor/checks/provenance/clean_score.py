@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,13 @@ from auditor.checks.provenance.comparison import (
 )
 from auditor.checks.provenance.documents import content
 from auditor.checks.subject import Subject
-from auditor.datasets import Table, group_codes
-from auditor.datasets.roles import cell_sql
 from auditor.evidence import Finding, Stage
 from auditor.metrics import disaggregate
 from auditor.metrics.clean_scores import CLEAN, CLEAN_COLUMNS, CLEAN_SCORES
-from auditor.provenance import seen_in
 from auditor.stats import CELLS, SliceTable, Statistic
+
+if TYPE_CHECKING:
+    from auditor.datasets import Table
 
 __all__ = ["CleanScore"]
 
@@ -48,6 +48,9 @@ class CleanScore(Comparing):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Count labels and predictions by slice, clean and contaminated records apart."""
+        from auditor.datasets import group_codes
+        from auditor.datasets.roles import cell_sql
+
         train, roles, predicted = subject.tables.get("train"), subject.roles, subject.predicted
         table = subject.predictions
         if table is None and predicted is not None:
@@ -116,6 +119,8 @@ class CleanScore(Comparing):
 
 def _equal(table: Table, train: Table, subject: Subject) -> Marked | str:
     """Compare whole rows where the predictions hold them, else record ids."""
+    from auditor.provenance import seen_in
+
     every = np.ones(table.rows, bool)
     columns = content(train, subject)
     if all(column in table.columns for column in columns):

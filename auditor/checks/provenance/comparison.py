@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,11 @@ from auditor.checks.provenance.methods import (
     near_text_method,
 )
 from auditor.checks.subject import Subject
-from auditor.datasets import Table
-from auditor.provenance import seen_in
-from auditor.provenance.containment import containment
-from auditor.provenance.entities import EntityOverlap, entity_overlap
-from auditor.provenance.near_duplicates import NearDuplicates, near_duplicates
-from auditor.provenance.near_rows import near_rows
+
+if TYPE_CHECKING:
+    from auditor.datasets import Table
+    from auditor.provenance.entities import EntityOverlap
+    from auditor.provenance.near_duplicates import NearDuplicates
 
 __all__ = ["Comparing", "Marked", "contained_in", "entities_in", "equal_to", "near_to"]
 
@@ -48,6 +47,8 @@ class Marked:
 
 def equal_to(table: Table, train: Table, subject: Subject) -> NDArray[np.bool_]:
     """Mark the rows that equal a training row in all columns that both have."""
+    from auditor.provenance import seen_in
+
     shared = [column for column in content(train, subject) if column in table.columns]
     if not shared:
         raise NotMeasurable(f"train and {table.name} have no column in common")
@@ -58,6 +59,8 @@ def near_to(
     tables: Mapping[str, Table], train: Table, subject: Subject, how: Comparing
 ) -> dict[str, Marked | str]:
     """Mark the records near a training record, or say why there is none to compare."""
+    from auditor.provenance.near_rows import near_rows
+
     if subject.options.text:
         return _near_texts(tables, train, subject, how)
     out: dict[str, Marked | str] = {}
@@ -78,6 +81,8 @@ def near_to(
 def _near_texts(
     tables: Mapping[str, Table], train: Table, subject: Subject, how: Comparing
 ) -> dict[str, Marked | str]:
+    from auditor.provenance.near_duplicates import near_duplicates
+
     usable, out = _with_text(tables, train, subject)
     if usable:
         found = near_duplicates(
@@ -94,6 +99,8 @@ def contained_in(
     tables: Mapping[str, Table], train: Table, subject: Subject, how: Comparing
 ) -> dict[str, Marked | str]:
     """Mark the texts of whose n-grams enough occur in the training text."""
+    from auditor.provenance.containment import containment
+
     if not subject.options.text:
         return dict.fromkeys(tables, "no text column was named")
     usable, out = _with_text(tables, train, subject)
@@ -108,6 +115,8 @@ def contained_in(
 
 def entities_in(table: Table, train: Table, subject: Subject) -> EntityOverlap | str:
     """Find the entities of a table that have training records too."""
+    from auditor.provenance.entities import entity_overlap
+
     column = subject.options.entity
     if column is None:
         return "no entity column was named"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auditor.checks.check import Check, Evidence
 from auditor.checks.subject import Subject
-from auditor.datasets import Table, group_codes
 from auditor.evidence import Finding, Stage
 from auditor.metrics import disaggregate, with_parameter
 from auditor.stats import Groups, SliceTable
+
+if TYPE_CHECKING:
+    from auditor.datasets import Table
 
 __all__ = ["absent_counts", "count_rows", "derive_shares", "flat_slices"]
 
@@ -23,6 +25,8 @@ def flat_slices(table: Table, subject: Subject) -> tuple[Groups, NDArray[np.int6
 
     A table without the sensitive attributes (a public benchmark) is counted as a whole.
     """
+    from auditor.datasets import group_codes
+
     groups = subject.groups
     if any(attribute.name not in table.columns for attribute in groups.attributes):
         groups = Groups.declare([])

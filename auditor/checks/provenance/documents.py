@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auditor.checks.check import NotMeasurable
 from auditor.checks.subject import Subject
-from auditor.datasets import Table
-from auditor.provenance.near_rows import row_tokens
-from auditor.provenance.tokens import Tokens, text_tokens
+
+if TYPE_CHECKING:
+    from auditor.datasets import Table
+    from auditor.provenance.tokens import Tokens
 
 __all__ = ["Texts", "content", "rows_of", "text_columns"]
 
@@ -27,6 +29,8 @@ class Texts:
     columns: tuple[str, ...]
 
     def __iter__(self) -> Iterator[Tokens]:
+        from auditor.provenance.tokens import text_tokens
+
         texts = ", ".join(self.table.text(column) for column in self.columns)
         for batch in self.table.batches(
             f"select concat_ws(chr(10), {texts}) as t from data", rows=_ROWS
@@ -49,6 +53,8 @@ def content(table: Table, subject: Subject) -> list[str]:
 
 def rows_of(table: Table, columns: Sequence[str]) -> NDArray[np.uint64]:
     """Return the rows as tokens ``column=value``, shape ``[rows, columns]``."""
+    from auditor.provenance.near_rows import row_tokens
+
     listed: list[str] = []
     for place, column in enumerate(columns):
         number, text = table.number(column), table.text(column)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets import Table
 from auditor.evidence import Finding, Slice, Stage
 from auditor.metrics import (
     Absent,
@@ -31,6 +30,9 @@ from auditor.metrics.drift import (
     with_family,
 )
 from auditor.stats import SliceTable, Statistic
+
+if TYPE_CHECKING:
+    from auditor.datasets import Table
 
 __all__ = ["Drift"]
 

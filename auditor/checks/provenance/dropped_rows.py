@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from auditor.checks.check import Check, Evidence, NotApplicable, NotMeasurable, register
 from auditor.checks.subject import Subject
 from auditor.evidence import Finding, Stage
 from auditor.metrics import disaggregate
 from auditor.metrics.dropped_rows import DROPPED
-from auditor.provenance.lineage import Derivation
 from auditor.stats import Attribute, Groups, SliceTable, Statistic
+
+if TYPE_CHECKING:
+    from auditor.provenance.lineage import Derivation
 
 __all__ = ["DroppedRows"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +14,13 @@ from auditor.checks.provenance.counting import absent_counts, count_rows, derive
 from auditor.checks.provenance.documents import Texts, content, rows_of, text_columns
 from auditor.checks.provenance.methods import near_rows_method, near_text_method
 from auditor.checks.subject import Subject
-from auditor.datasets import Table
 from auditor.evidence import Finding, Stage
 from auditor.metrics.overlap import NEAR_REPEATED
 from auditor.metrics.proportions import REPEATED, REPEATED_TEXT
-from auditor.provenance import repeated
-from auditor.provenance.near_duplicates import near_duplicates
-from auditor.provenance.near_rows import near_rows
 from auditor.stats import SliceTable, Statistic
+
+if TYPE_CHECKING:
+    from auditor.datasets import Table
 
 __all__ = ["Duplicates"]
 
@@ -50,6 +49,8 @@ class Duplicates(Check):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Count the repeated and near-repeated records of every split by slice."""
+        from auditor.provenance import repeated
+
         if not subject.tables:
             raise NotMeasurable("no data set was given")
         counted: list[SliceTable] = []
@@ -61,6 +62,9 @@ class Duplicates(Check):
         return [*counted, *(self._near(split, t, subject) for split, t in subject.tables.items())]
 
     def _near(self, split: str, table: Table, subject: Subject) -> SliceTable:
+        from auditor.provenance.near_duplicates import near_duplicates
+        from auditor.provenance.near_rows import near_rows
+
         texts = text_columns(table, subject)
         columns = content(table, subject)
         context: dict[str, Any]
@@ -91,6 +95,8 @@ class Duplicates(Check):
 
 def _texts(split: str, table: Table, subject: Subject) -> SliceTable:
     """Count the records whose text columns, as they stand, equal those of an earlier record."""
+    from auditor.provenance import repeated
+
     columns = text_columns(table, subject)
     if not columns:
         reason = f"no column of text was named that {split} has"

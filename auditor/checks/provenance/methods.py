@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from auditor.provenance.banding import Bands
-from auditor.provenance.containment import SHORTEST
-from auditor.provenance.near_rows import differing_columns, rows_are_enumerated
-from auditor.provenance.tokens import TOKEN_METHOD
-
 __all__ = ["containment_method", "near_rows_method", "near_text_method"]
 
 
@@ -18,6 +13,8 @@ def near_text_method(similarity: float, shingle: int, uncompared: int) -> dict[s
     >>> near_text_method(0.8, 2, 0)["method"]
     'jaccard-0.8-of-2-grams-minhash-16x4-missing-2.2e-04'
     """
+    from auditor.provenance.tokens import TOKEN_METHOD
+
     return _minhash(similarity, shingle, uncompared) | {"normalisation": TOKEN_METHOD}
 
 
@@ -27,6 +24,8 @@ def near_rows_method(columns: int, similarity: float, uncompared: int) -> dict[s
     >>> near_rows_method(15, 0.8, 0)["method"]
     'jaccard-0.8-of-15-columns-1-differing'
     """
+    from auditor.provenance.near_rows import differing_columns, rows_are_enumerated
+
     if not rows_are_enumerated(columns, similarity):
         return _minhash(similarity, 1, uncompared) | {"columns": columns}
     differing = differing_columns(columns, similarity)
@@ -43,6 +42,9 @@ def containment_method(ngram: int, contained: float) -> dict[str, Any]:
     >>> containment_method(13, 0.5)["method"]
     'share-0.5-of-13-grams'
     """
+    from auditor.provenance.containment import SHORTEST
+    from auditor.provenance.tokens import TOKEN_METHOD
+
     return {
         "method": f"share-{contained:g}-of-{ngram}-grams",
         "ngram": ngram, "contained": contained, "shortest": min(SHORTEST, ngram),
@@ -51,6 +53,8 @@ def containment_method(ngram: int, contained: float) -> dict[str, Any]:
 
 
 def _minhash(similarity: float, shingle: int, uncompared: int) -> dict[str, Any]:
+    from auditor.provenance.banding import Bands
+
     bands = Bands.of(similarity)
     missed = bands.missed(similarity)
     method = (

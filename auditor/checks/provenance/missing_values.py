@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from auditor.checks.check import Check, Evidence, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets import scan_missing
 from auditor.evidence import Finding, Stage
 from auditor.metrics import Measured, disaggregate
 from auditor.metrics.census import with_sampling
@@ -37,6 +36,8 @@ class MissingValues(Check):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Count the missing values of every split by slice."""
+        from auditor.datasets import scan_missing
+
         if not subject.tables:
             raise NotMeasurable("no data set was given")
         counted: list[Statistic] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -23,13 +23,15 @@ from auditor.checks.provenance.counting import (
     flat_slices,
 )
 from auditor.checks.subject import Subject
-from auditor.datasets import Table
 from auditor.errors import InputError
 from auditor.evidence import Finding, Stage
 from auditor.metrics.overlap import CONTAINED, ENTITIES, NEAR_OVERLAP
 from auditor.metrics.proportions import OVERLAP
-from auditor.provenance.entities import EntityOverlap
 from auditor.stats import SliceTable, Statistic
+
+if TYPE_CHECKING:
+    from auditor.datasets import Table
+    from auditor.provenance.entities import EntityOverlap
 
 __all__ = ["Overlap"]
 

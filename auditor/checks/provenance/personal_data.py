@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from auditor.checks.check import Check, Evidence, NotMeasurable, register
 from auditor.checks.subject import Subject
-from auditor.datasets import Table, stream
-from auditor.datasets.table import quoted
 from auditor.evidence import Finding, Stage
 from auditor.metrics import disaggregate
-from auditor.metrics.personal_data import PERSONAL_COLUMNS, PERSONAL_DATA
-from auditor.provenance.personal_data import (
-    CATEGORIES,
-    HINTS,
-    KIND_IDS,
-    Search,
-    category_of,
-    column_hints,
-    find,
-    select_kinds,
-)
+from auditor.metrics.personal_data import PERSONAL_CATEGORIES, PERSONAL_COLUMNS, PERSONAL_DATA
 from auditor.stats import Groups, SliceTable, Statistic
+
+if TYPE_CHECKING:
+    from auditor.datasets import Table
 
 __all__ = ["PersonalDataInTables"]
 
@@ -62,6 +53,8 @@ class PersonalDataInTables(Check):
 
     def measure(self, subject: Subject) -> Sequence[Statistic]:
         """Count records with personal data by slice, and columns by what their names suggest."""
+        from auditor.provenance.personal_data import select_kinds
+
         if not subject.tables:
             raise NotMeasurable("no data set was given")
         chosen = select_kinds(self.kinds)
@@ -97,7 +90,10 @@ class PersonalDataInTables(Check):
                 metric = "personal_column_count"
                 always, by_group = {"any", "special"}, set[str]()
             else:
-                always, by_group = {"any", *CATEGORIES, *(self.kinds or ())}, {"any", *CATEGORIES}
+                always, by_group = (
+                    {"any", *PERSONAL_CATEGORIES, *(self.kinds or ())},
+                    {"any", *PERSONAL_CATEGORIES},
+                )
             for name in (n for n in counted if n in found | always):
                 families = [
                     family
@@ -115,6 +111,9 @@ class PersonalDataInTables(Check):
 def _scan(
     table: Table, subject: Subject, columns: Sequence[str], kinds: Sequence[str], split: str
 ) -> SliceTable:
+    from auditor.datasets import stream
+    from auditor.provenance.personal_data import KIND_IDS, Search, find
+
     read = {c: sql for c in columns if (sql := _content(table, c)) is not None}
     searches = {column: Search.of(kinds, column=column) for column in read}
     members = _members(kinds)
@@ -158,6 +157,8 @@ def _add(counts: NDArray[np.int64], flat: NDArray[np.int64], marked: NDArray[np.
 
 def _members(kinds: Sequence[str]) -> Mapping[str, list[int]]:
     """Return what is counted, and the kinds that count as it: any, categories, kinds."""
+    from auditor.provenance.personal_data import CATEGORIES, KIND_IDS, category_of
+
     places = {kind: [KIND_IDS.index(kind)] for kind in kinds}
     categories = {
         name: [KIND_IDS.index(kind) for kind in kinds if category_of(kind) == name]
@@ -172,6 +173,8 @@ def _content(table: Table, column: str) -> str | None:
 
     Missing values make floats of whole numbers, which are read as what they were.
     """
+    from auditor.datasets.table import quoted
+
     kind = table.types[column]
     if kind.startswith(_UNREAD):
         return None
@@ -192,6 +195,8 @@ def _rows(table: Table, read: Mapping[str, str]) -> int:
 
 
 def _named(columns: Sequence[str], split: str) -> SliceTable:
+    from auditor.provenance.personal_data import HINTS, column_hints
+
     hints = column_hints(columns)
     special = {c for hint, found in hints.items() if hint.startswith("special:") for c in found}
     everybody = Groups.declare([])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -13,9 +13,10 @@ from auditor.errors import InputError
 from auditor.evidence import Finding, Slice, Stage
 from auditor.metrics import Absent, Measured, disaggregate
 from auditor.metrics.sources import SOURCES, listed, source_columns
-from auditor.provenance.licences import check_allowed, permitted, read_expression
-from auditor.provenance.sources import Source
 from auditor.stats import Groups, SliceTable, Statistic
+
+if TYPE_CHECKING:
+    from auditor.provenance.sources import Source
 
 __all__ = ["Sources"]
 
@@ -72,6 +73,10 @@ class Sources(Check):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
+        if not self.licences and not self.uses:
+            return self
+        from auditor.provenance.licences import check_allowed
+
         try:
             check_allowed(self.licences, self.uses)
         except InputError as error:
@@ -120,6 +125,8 @@ class Sources(Check):
         """Answer every question about one source."""
         answers: dict[str, Answer] = {}
         if self.licences or self.uses:
+            from auditor.provenance.licences import permitted, read_expression
+
             answers["compatible_licence"] = None if source.licence is None else permitted(
                 read_expression(source.licence), licences=self.licences, uses=self.uses
             )  # fmt: skip

@@ -153,7 +153,7 @@ def recorded_manifests(
             if entry.body.get("decision", "promoted") == "promoted":
                 last[entry.type] = entry.body
             elif last.get("checkpoint", {}).get("digest") == entry.body.get("digest"):
-                del last["checkpoint"]  # it went through no gate after all
+                last.pop("checkpoint", None)  # it went through no gate after all
     return tables, last
 
 

@@ -11,7 +11,7 @@ from auditor.metrics.intervals import normal_quantile
 __all__ = ["tango"]
 
 
-def tango(gained: int, lost: int, n: int, *, confidence: float) -> tuple[float, float]:
+def tango(gained: float, lost: float, n: float, *, confidence: float) -> tuple[float, float]:
     """Tango's score interval of (gained − lost) / n, the difference of two paired proportions.
 
     ``gained`` records are right only for the first, ``lost`` only for the second, ``n`` in all. The

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.errors import InputError
-from auditor.mitigation.paired import tango
+from auditor.metrics.paired import tango
 
 counts = st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(1, 60))
 
