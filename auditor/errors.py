@@ -15,6 +15,7 @@ __all__ = [
     "InputError",
     "MissingExtraError",
     "PolicyError",
+    "RankError",
     "RunError",
     "nearest",
 ]
@@ -49,6 +50,10 @@ class PolicyError(InputError):
 
 class RunError(InputError):
     """A run folder that is missing, locked, interrupted or not a run at all."""
+
+
+class RankError(InputError):
+    """The ranks of a distributed training do not meet, or one of them failed where they do."""
 
 
 class MissingExtraError(InputError):

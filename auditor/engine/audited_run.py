@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from auditor.checks import Check
 from auditor.engine.plan import make_plan
-from auditor.engine.recording import Recording
+from auditor.engine.ranks import Ranks
 from auditor.errors import AuditorError, GateClosed, InputError
 from auditor.evidence import Finding, Stage, Verdict, sha256
 from auditor.ledger import RunRecord, signing_key_from
@@ -59,10 +59,11 @@ class AuditedRun:
         self._system = dict(system) if system else None
         self._key_note = key_note
         self._key = key
-        self._recording = Recording(
+        self._ranks = Ranks()
+        self._recording = self._ranks.recording(
             run,
             policy=self.policy,
-            key=signing_key_from(key),
+            key=signing_key_from(key) if self._ranks.leads else None,
             seed=seed,
             checks=make_plan(self.policy, checks),
         )

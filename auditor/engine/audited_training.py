@@ -103,6 +103,7 @@ class AuditedTraining(AuditedData):
         """
         from auditor.engine.training import Training
 
+        self._ranks.world()
         if self._training is not None:
             raise InputError("a loop is attached already", valid="audit.detach() before this call")
         self._training = Training(
@@ -141,23 +142,26 @@ class AuditedTraining(AuditedData):
             self._training.detach()
 
     def _flush(self) -> None:
-        """Record the steps since the last time, of all ranks."""
-        self._met()
-
-    def _met(self) -> dict[str, Statistic] | None:
-        """Return what the loop showed since the last look; ``None`` on ranks that do not lead."""
+        """Record the steps since the last time, of all ranks; what else was seen waits."""
         if self._training is None:
-            return {}
-        found = self._training.meet()
-        if found is None:
-            return None
-        counted, steps = found
+            return
+        self._training.meet(self._ranks)
+        steps = self._training.steps()
         if self._recorder is not None and self._records is not None:
             for step in steps:
                 self._recorder.add(step.rows)
                 self._recorder.step()
             self._records.flush()
-        return counted
+
+    def _met(self) -> dict[str, Statistic] | None:
+        """Return what the loop showed since the last look; ``None`` on ranks that do not lead."""
+        self._flush()
+        if self._training is None:
+            return {}
+        if self._ranks.leads:
+            return self._training.statistics()
+        self._training.reset()
+        return None
 
     def validate(
         self, model: Any, loader: Any, *, predict: Predict | None = None
@@ -258,4 +262,4 @@ class AuditedTraining(AuditedData):
             reader = Reader(data.index(split).task)
         if predict is not None:
             reader = replace(reader, predict=predict)
-        return score_loader(model, loader, data, split, reader)
+        return score_loader(model, loader, data, split, reader, self._ranks)

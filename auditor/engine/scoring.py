@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from auditor.checks import Predicted
 from auditor.engine.datasets import RegisteredData
+from auditor.engine.ranks import Ranks
 from auditor.errors import InputError
-from auditor.loop.evaluation import Evaluated, check_labels, evaluate_model
+from auditor.loop.evaluation import Evaluated, check_labels, evaluate_model, name_of
 from auditor.loop.outputs import Reader
 from auditor.loop.readings import COLUMNS
 from auditor.loop.sums import TrainingSums
-from auditor.loop.world import World
 from auditor.metrics.training import EVALUATED, LOSSES
 from auditor.stats import (
     CLASSES,
@@ -32,12 +32,15 @@ from auditor.stats import (
     score_sums,
 )
 
-__all__ = ["count_evaluated", "score_loader"]
+__all__ = ["Scored", "count_all", "count_evaluated", "score_loader"]
+
+Scored = tuple[dict[str, Statistic], Predicted | None]
+"""Statistics of a pass over a split, and what was predicted of each record."""
 
 
 def score_loader(
-    model: Any, loader: Any, data: RegisteredData, split: str, reader: Reader
-) -> tuple[dict[str, Statistic], Predicted | None] | None:
+    model: Any, loader: Any, data: RegisteredData, split: str, reader: Reader, ranks: Ranks
+) -> Scored | None:
     """Run a model over the loader of a split and count what it gives by slice.
 
     What it predicted of each record comes beside, in a binary task. In a distributed training
@@ -49,18 +52,38 @@ def score_loader(
             valid="a torch.nn.Module, or an estimator with predict",
         )
     index = data.index(split)
-    evaluated = evaluate_model(model, loader, index, reader)
-    parts = World.current().gather(evaluated)
-    if parts is None:
-        return None
-    for part in parts[1:]:
-        evaluated.merge(part)
-    return count_evaluated(evaluated, data, split, type(model).__name__)
+    return count_all(
+        lambda: evaluate_model(model, loader, index, reader), data, split, name_of(model), ranks
+    )
+
+
+def count_all(
+    evaluate: Callable[[], Evaluated], data: RegisteredData, split: str, name: str, ranks: Ranks
+) -> Scored | None:
+    """Count what every rank's pass over its part of a split gives, each record once, on rank 0.
+
+    The others get ``None``. Raises on every rank what was raised on any.
+    """
+
+    def count(parts: list[tuple[Mapping[str, str], Evaluated]]) -> Scored:
+        (digests, evaluated), *others = parts
+        for rank, (theirs, part) in enumerate(others, 1):
+            if theirs != digests:
+                raise InputError(
+                    f"rank {rank} registered other records", where=f"{split}=",
+                    valid="the same table on every rank, whole: rows are known by their position",
+                )  # fmt: skip
+            evaluated.merge(part)
+        return count_evaluated(evaluated, data, split, name)
+
+    return ranks.meet(
+        f"scoring {split}=", lambda: (data.digests(split), evaluate()), count
+    )
 
 
 def count_evaluated(
     evaluated: Evaluated, data: RegisteredData, split: str, name: str
-) -> tuple[dict[str, Statistic], Predicted | None]:
+) -> Scored:
     """Count the readings of a pass over a split by slice; ``name`` is that of the model."""
     index = data.index(split)
     check_labels(evaluated, index)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from auditor.errors import InputError
@@ -17,7 +18,16 @@ from auditor.loop.outputs import Reader, logits_of
 from auditor.loop.readings import COLUMNS
 from auditor.loop.records import RecordIndex
 
-__all__ = ["Evaluated", "device_of", "evaluate_model", "next_token", "quietly", "split_batch"]
+__all__ = [
+    "Evaluated",
+    "bare",
+    "device_of",
+    "evaluate_model",
+    "name_of",
+    "next_token",
+    "quietly",
+    "split_batch",
+]
 
 
 class Evaluated:
@@ -67,6 +77,7 @@ def evaluate_model(
     audited = identified(loader, index, listener)
     evaluated = Evaluated()
     device = device_of(model)
+    model = bare(model)
     with quietly(model):
         for batch in audited:
             inputs, targets = split_batch(batch, device)
@@ -159,6 +170,20 @@ def split_batch(batch: Any, device: torch.device) -> tuple[Any, Any]:
         *inputs, targets = (_to(part, device) for part in batch)
         return inputs[0] if len(inputs) == 1 else tuple(inputs), targets
     raise InputError(f"the batch is a {type(batch).__name__}", valid="(inputs, targets)")
+
+
+def bare(model: torch.nn.Module) -> torch.nn.Module:
+    """Return the module inside ``DistributedDataParallel``, which ranks may call by themselves.
+
+    The wrapper brings buffers together at every call, so that a rank with more batches than the
+    others would wait for them forever.
+    """
+    return model.module if isinstance(model, DistributedDataParallel) else model
+
+
+def name_of(model: torch.nn.Module) -> str:
+    """Return the name of a model's class, as the record has it."""
+    return type(bare(model)).__name__
 
 
 def device_of(model: torch.nn.Module) -> torch.device:
