@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from auditor.engine.datasets import RegisteredData
 from auditor.errors import InputError
 from auditor.explain import Attributions, explain
-from auditor.loop.evaluation import device_of, split_batch
+from auditor.loop.evaluation import BatchRows, bare, device_of, split_batch
 from auditor.loop.loader import identified
 from auditor.metrics.attributions import ATTRIBUTIONS, columns_of
 from auditor.stats import Groups, SliceTable
@@ -34,7 +34,7 @@ def explain_loader(
 ) -> tuple[Attributions, SliceTable]:
     """Explain the first ``records`` records of the loader over ``test=``."""
     rows, x = _records(model, loader, data, records)
-    attributions = explain(model, x, background, samples=samples, output=output, seed=seed)
+    attributions = explain(bare(model), x, background, samples=samples, output=output, seed=seed)
     named = _name_features(features, x.shape[1])
     protected = [name for name in named if name in data.roles.sensitive]
     flat = data.groups.flat(data.codes("test")[rows])
@@ -44,12 +44,12 @@ def explain_loader(
 def _records(
     model: Any, loader: Any, data: RegisteredData, records: int
 ) -> tuple[NDArray[np.int64], torch.Tensor]:
-    seen: list[torch.Tensor] = []
+    listener = BatchRows()
     inputs: list[torch.Tensor] = []
     rows: list[torch.Tensor] = []
     device = device_of(model) if isinstance(model, torch.nn.Module) else torch.device("cpu")
     with torch.random.fork_rng(devices=[]):
-        for batch in identified(loader, data.index("test"), seen.append):
+        for batch in identified(loader, data.index("test"), listener):
             part, _ = split_batch(batch, device)
             if not isinstance(part, torch.Tensor) or part.ndim != 2:
                 raise InputError(
@@ -57,7 +57,7 @@ def _records(
                     valid="auditor.explain.explain for other models",
                 )
             inputs.append(part)
-            rows.append(seen.pop())
+            rows.append(listener.rows)
             if sum(map(len, inputs)) >= records:
                 break
     if not inputs:

@@ -42,7 +42,7 @@ _Place = tuple[str | None, str]
 
 _END = "the end"
 _LED = ("gate", "report", "remarks", "checkpoint", "explain", "dynamics")
-_SHARED = ("validate", "look")
+_SHARED = ("validate", "look", "compare")
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,11 +288,10 @@ def meeting_all_ranks(cls: C) -> C:
     inside; the others rank 0 does alone, after what every rank saw was brought together.
     """
     audit: Any = cls
-    for name in _SHARED:
-        setattr(audit, name, _shared(getattr(audit, name)))
-    for name in _LED:
-        if hasattr(audit, name):
-            setattr(audit, name, _led(getattr(audit, name)))
+    for names, made in ((_SHARED, _shared), (_LED, _led)):
+        for name in names:
+            if hasattr(audit, name):
+                setattr(audit, name, made(getattr(audit, name)))
     plain = audit.evaluate
     together, led = _shared(plain), _led(plain)
 

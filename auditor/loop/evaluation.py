@@ -19,11 +19,17 @@ from auditor.loop.readings import COLUMNS
 from auditor.loop.records import RecordIndex
 
 __all__ = [
+__all__ = [
+    "BatchRows",
     "Evaluated",
     "bare",
     "device_of",
     "evaluate_model",
     "name_of",
+    "next_token",
+    "quietly",
+    "split_batch",
+]
     "next_token",
     "quietly",
     "split_batch",
@@ -73,7 +79,7 @@ def evaluate_model(
     loader are not those of the registered rows: then items and rows are not in the same order, and
     every group would be wrong.
     """
-    listener = _Rows()
+    listener = BatchRows()
     audited = identified(loader, index, listener)
     evaluated = Evaluated()
     device = device_of(model)
@@ -82,7 +88,7 @@ def evaluate_model(
         for batch in audited:
             inputs, targets = split_batch(batch, device)
             outputs = call_model(model, inputs)
-            rows = listener.take()
+            rows = listener.rows
             read = _read_batch(model, outputs, targets, reader, len(rows))
             evaluated.add(rows, read)
     check_labels(evaluated, index)
@@ -130,17 +136,15 @@ def check_labels(evaluated: Evaluated, index: RecordIndex) -> None:
         )
 
 
-class _Rows:
-    """Keeps the rows of the last batch."""
+class BatchRows:
+    """Keeps the rows of the last batch, of a loader that nobody trains on."""
 
     def __init__(self) -> None:
-        self._rows = torch.zeros(0, dtype=torch.int64)
+        self.rows = torch.zeros(0, dtype=torch.int64)
 
-    def announce(self, rows: torch.Tensor, content: torch.Tensor | None = None) -> None:
-        self._rows = rows
-
-    def take(self) -> torch.Tensor:
-        return self._rows
+    def announce(self, rows: torch.Tensor, content: torch.Tensor | None = None) -> None:  # noqa: ARG002
+        """Keep them; what is known by its content alone is of unknown groups."""
+        self.rows = rows
 
     def begin_epoch(self) -> None:
         """A pass is one epoch."""

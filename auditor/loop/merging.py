@@ -85,7 +85,9 @@ class MergedRanks:
 
     def _take_held(self, observer: Observer, visits: Sequence[Mapping[str, Any]]) -> None:
         """Add the batches that were held back, but for records that their epoch saw before."""
-        seen = {e: np.asarray(rows) for s in self._states for e, rows in s["seen_rows"].items()}
+        seen = {
+            int(e): np.asarray(rows) for s in self._states for e, rows in s["seen_rows"].items()
+        }
         seen |= {e: np.union1d(seen.get(e, _NONE), r) for e, r in observer.seen_rows.items()}
         for epoch, rows in _seen_by(visits).items():
             seen[epoch] = np.union1d(seen.get(epoch, _NONE), rows)

@@ -15,15 +15,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 from digests import digest_benchmarks
 from groups import (
     aequitas_groups,
@@ -35,6 +32,7 @@ from groups import (
     torch_rates,
 )  # fmt: skip
 from ledger import ledger_benchmarks
+from loop import loop_benchmarks, watching
 from measuring import Row, side_by_side, timed
 from membership import committing, proving, recording
 from overlap import documents_per_second, near_against_datasketch, near_against_rensa
@@ -44,75 +42,6 @@ from signing import signing
 from tables import memory, scan
 
 RESULTS = Path(__file__).resolve().parent / "results.json"
-
-
-def loop_cost(*, steps: int, pairs: int) -> Row:
-    """What the audit adds to the step of an MLP on this CPU: paired, alternating runs."""
-    import torch
-    from torch.utils.data import DataLoader, TensorDataset
-
-    from auditor import Audit
-
-    batch, width = 256, 128
-    rows = steps * batch
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(
-        {"id": np.arange(rows), "sex": rng.choice(["F", "M"], rows),
-         "race": rng.choice(list("ABCDE"), rows), "y": rng.integers(0, 2, rows)}
-    )  # fmt: skip
-    x = torch.randn(rows, width)
-    y = torch.tensor(frame.y.to_numpy(), dtype=torch.float32)[:, None]
-
-    def run(audit: Audit | None) -> float:
-        torch.manual_seed(0)
-        model = torch.nn.Sequential(
-            torch.nn.Linear(width, 512), torch.nn.ReLU(), torch.nn.Linear(512, 512),
-            torch.nn.ReLU(), torch.nn.Linear(512, 1),
-        )  # fmt: skip
-        optimizer = torch.optim.Adam(model.parameters())
-        criterion = torch.nn.BCEWithLogitsLoss()
-        loader: Any = DataLoader(TensorDataset(x, y), batch_size=batch, shuffle=True)
-        if audit is not None:
-            audit.data(train=frame, target="y", sensitive=["sex", "race"], record_id="id")
-            model, optimizer, loader = audit.attach(model, optimizer, loader, criterion)
-        start = time.perf_counter()
-        for inputs, targets in loader:
-            criterion(model(inputs), targets).backward()
-            optimizer.step()
-            optimizer.zero_grad()
-        return time.perf_counter() - start
-
-    def audited() -> tuple[float, dict[str, Any]]:
-        with Audit() as audit:
-            seconds = run(audit)
-            return seconds, audit._training.report()  # type: ignore[union-attr]
-
-    run(None)
-    audited()
-    ratios: list[float] = []
-    reports: list[dict[str, Any]] = []
-    plain_seconds: list[float] = []
-    for index in range(pairs):
-        if index % 2:
-            plain, (seconds, report) = run(None), audited()
-        else:
-            (seconds, report), plain = audited(), run(None)
-        ratios.append(seconds / plain)
-        plain_seconds.append(plain)
-        reports.append(report)
-    return {
-        "what": f"audit in the loop: MLP, batch {batch}, "
-        f"{1000 * statistics.median(plain_seconds) / steps:.1f} ms a step",
-        "against": "the same loop without (added share)",
-        "bound": "<= 0.02",
-        "ratio": statistics.median(ratios) - 1,
-        "spread": [min(ratios) - 1, max(ratios) - 1],
-        "governor_cost": statistics.median(r["cost"] for r in reports),
-        "governor_fraction": statistics.median(r["fraction"] for r in reports),
-        "ours_seconds": statistics.median(plain_seconds) * statistics.median(ratios),
-        "theirs_seconds": statistics.median(plain_seconds),
-        "runs": pairs,
-    }
 
 
 def explanations(records: int) -> Row:
@@ -191,7 +120,9 @@ def benchmarks(*, quick: bool, run: Path) -> list[Callable[[], Row]]:
         lambda: group_metrics(rows),
         lambda: scan(rows * 10),
         lambda: auc(rows),
-        lambda: loop_cost(steps=100 if quick else 400, pairs=3 if quick else 9),
+        lambda: watching(
+            "the audit", "<= 0.02", steps=100 if quick else 400, pairs=3 if quick else 9
+        ),
         lambda: explanations(50 if quick else 200),
         lambda: command(["--help"], what="auditor --help", bound="<= 0.3", codes={0}),
         lambda: command(
@@ -213,6 +144,7 @@ def benchmarks(*, quick: bool, run: Path) -> list[Callable[[], Row]]:
         lambda: memory(rows * 10, wide=False),
         lambda: memory(rows * 10, wide=True),
         *provenance_benchmarks(rows, quick=quick),
+        *loop_benchmarks(quick=quick)[1:],
     ]
 
 

@@ -192,7 +192,7 @@ RUN_JSON: Mapping[str, Any] = {
     "packages": {"numpy": "2.4.0", "torch": "2.13.0"},
     "code": {"commit": "0123456789abcdef", "dirty": True, "changes": "sha256:ab"},
     "machine": {"cpu": "x86_64", "cores": 8, "memory_bytes": 34359738368, "accelerators": []},
-    "governor": {"budget": 0.01, "cost": 0.0042, "fraction": 0.5, "steps": 100,
+    "governor": {"budget": 0.01, "cost": 0.0042, "fraction": 0.5, "batches": 100,
                  "observed_batches": 50},
     "system": {"name": "Credit scoring", "provider": "A Bank", "purpose": "Decides on loans"},
     "key_note": None,

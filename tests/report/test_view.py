@@ -93,7 +93,7 @@ def test_everything_that_is_recorded_is_shown(credit_run: RunRecord) -> None:
     assert shown["Machine"] == "x86_64, 8 cores, 32.0 GiB"
     cost = shown["Cost of the audit"]
     assert cost is not None
-    assert "50 of 100 steps" in cost
+    assert "50 of 100 batches" in cost
 
 
 def test_what_nobody_recorded_is_not_filled_in(start_run: StartRun) -> None:
