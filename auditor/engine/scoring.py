@@ -76,14 +76,10 @@ def count_all(
             evaluated.merge(part)
         return count_evaluated(evaluated, data, split, name)
 
-    return ranks.meet(
-        f"scoring {split}=", lambda: (data.digests(split), evaluate()), count
-    )
+    return ranks.meet(f"scoring {split}=", lambda: (data.digests(split), evaluate()), count)
 
 
-def count_evaluated(
-    evaluated: Evaluated, data: RegisteredData, split: str, name: str
-) -> Scored:
+def count_evaluated(evaluated: Evaluated, data: RegisteredData, split: str, name: str) -> Scored:
     """Count the readings of a pass over a split by slice; ``name`` is that of the model."""
     index = data.index(split)
     check_labels(evaluated, index)

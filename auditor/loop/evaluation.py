@@ -19,17 +19,12 @@ from auditor.loop.readings import COLUMNS
 from auditor.loop.records import RecordIndex
 
 __all__ = [
-__all__ = [
     "BatchRows",
     "Evaluated",
     "bare",
     "device_of",
     "evaluate_model",
     "name_of",
-    "next_token",
-    "quietly",
-    "split_batch",
-]
     "next_token",
     "quietly",
     "split_batch",

@@ -175,7 +175,9 @@ def failing(folder: Path) -> Any:
         except Exception as error:  # noqa: BLE001 -- as above
             out.append(f"{type(error).__name__}: {error}")
         try:
-            (audit.validate if rank else audit.gate)(*((Breaking(breaks=False), loader) if rank else ()))
+            (audit.validate if rank else audit.gate)(
+                *((Breaking(breaks=False), loader) if rank else ())
+            )
         except Exception as error:  # noqa: BLE001 -- as above
             out.append(f"{type(error).__name__}: {error}")
         audit.validate(Breaking(breaks=False), loader)
