@@ -11,7 +11,7 @@ from auditor.datasets import open_table
 from auditor.engine.arguments import merged_roles, role_changes
 from auditor.engine.audited_run import stage_named
 from auditor.engine.audited_training import AuditedTraining
-from auditor.engine.ranks import meeting_all_ranks
+from auditor.engine.sync_points import meeting_all_ranks
 from auditor.errors import InputError
 from auditor.evidence import Finding, Stage
 from auditor.policy import LoadedPolicy

@@ -18,46 +18,40 @@ import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from auditor.engine.following import Followed
 from auditor.engine.recording import Recording
-from auditor.errors import AuditorError, InputError, RankError
-from auditor.evidence import canonical_json, sha256
+from auditor.errors import AuditorError, RankError
 
 if TYPE_CHECKING:
-    from auditor.checks import Subject
     from auditor.evidence import Finding, Verdict
-    from auditor.ledger import SigningKey
     from auditor.loop.world import World
 
-__all__ = ["Followed", "Ranks", "meeting_all_ranks"]
+__all__ = ["Given", "Ranks", "attempt"]
 
 T = TypeVar("T")
 R = TypeVar("R")
-C = TypeVar("C", bound=type[Any])
 
 _Place = tuple[str | None, str]
 
 _END = "the end"
-_LED = ("gate", "report", "remarks", "checkpoint", "explain", "dynamics")
-_SHARED = ("validate", "look", "compare")
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
+class Given:
     """What a rank has to tell: a value, or the exception with which it failed."""
 
     value: Any = None
     error: Exception | None = None
 
-    def told(self, rank: int) -> _Given:
+    def told(self, rank: int) -> Given:
         """Return the same for other processes: exceptions that are not ours are told in words."""
         error = self.error
         if error is None or isinstance(error, AuditorError):
             return self
-        return _Given(error=RankError(f"rank {rank} failed: {type(error).__name__}: {error}"))
+        return Given(error=RankError(f"rank {rank} failed: {type(error).__name__}: {error}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +70,12 @@ class _News:
 class _Answer:
     """What rank 0 says to all at the end of an exchange; ``more``: some are not at the end."""
 
-    given: _Given
+    given: Given
     more: bool = True
     news: _News | None = None
 
 
-_Heard = tuple[_Place, _Given]
+_Heard = tuple[_Place, Given]
 
 
 class Ranks:
@@ -149,16 +143,16 @@ class Ranks:
         world = self.world()
         if world.size == 1:
             return lead([own()])
-        given = _attempt(own)
-        result = _Given()
+        given = attempt(own)
+        result = Given()
 
         def answer(heard: Sequence[_Heard]) -> _Answer:
             nonlocal result
             failure = _failure(heard)
             if failure.error is not None:
                 return _Answer(failure)
-            result = _attempt(lambda: lead([part.value for _, part in heard]))
-            return _Answer((result if tell else _Given(error=result.error)).told(0))
+            result = attempt(lambda: lead([part.value for _, part in heard]))
+            return _Answer((result if tell else Given(error=result.error)).told(0))
 
         reply = self._exchange(world, what, given, answer)
         # Where this rank itself failed, its own exception has the traceback.
@@ -166,7 +160,7 @@ class Ranks:
             _value(part)
         return result.value if self.leads else reply.given.value
 
-    def conclude(self, given: _Given, recording: Recording) -> Any:
+    def conclude(self, given: Given, recording: Recording) -> Any:
         """End a sync point: return or raise, on every rank, what rank 0 gave or raised."""
         world = self.world()
 
@@ -188,7 +182,7 @@ class Ranks:
         return given.value if self.leads else reply.given.value
 
     def _exchange(
-        self, world: World, what: str, given: _Given, answer: Callable[[Sequence[_Heard]], _Answer]
+        self, world: World, what: str, given: Given, answer: Callable[[Sequence[_Heard]], _Answer]
     ) -> _Answer:
         """Tell rank 0 what there is and where this rank is; return its answer."""
         place = (self.place, what)
@@ -196,7 +190,7 @@ class Ranks:
         reply = None
         if heard is not None:
             made = answer([pickle.loads(part) for part in heard])
-            reply = pickle.dumps(_Answer(_Given(error=_unsendable(place)), more=made.more))
+            reply = pickle.dumps(_Answer(Given(error=_unsendable(place)), more=made.more))
             with suppress(Exception):  # of a value of somebody else that cannot be pickled
                 reply = pickle.dumps(made)
         return pickle.loads(world.broadcast(reply, place=_words(place)))
@@ -230,154 +224,15 @@ class _Alone:
 _ALONE: Any = _Alone()
 
 
-class Followed(Recording):
-    """The recording of a rank that follows: nothing is measured, judged or kept.
-
-    ``path`` is the folder that rank 0 writes. Findings and verdict are those that it told of.
-    """
-
-    def __init__(self, run: str | Path | None, *, key: SigningKey | None, **options: Any) -> None:
-        super().__init__(None, key=None, **options)
-        self._asked = None if run is None else Path(run)
-
-    @property
-    def path(self) -> Path:
-        """The folder of the run, which rank 0 writes."""
-        return self._asked or self.folder.path
-
-    def note(self, entry: str, body: Mapping[str, Any]) -> None:
-        """Keep nothing."""
-
-    def note_early(self, entry: str, body: Mapping[str, Any]) -> None:
-        """Keep nothing."""
-
-    def measure(self, subject: Subject, **_: Any) -> tuple[Finding, ...]:
-        """Measure nothing."""
-        return ()
-
-    def judge(self, *_: Any, **__: Any) -> None:
-        """Judge nothing."""
-
-    def settle(self) -> None:
-        """Record nothing."""
-
-    def write_json(self, name: str, document: Any) -> str:
-        """Write nothing; return the digest all the same."""
-        return sha256(canonical_json(document))
-
-    def interrupt(self, reason: str) -> None:
-        """End."""
-        self.discard()
-
-    def seal(self) -> None:
-        """End."""
-        self.discard()
-
-    def discard(self) -> None:
-        """End, and leave nothing."""
-        if not self.closed:
-            self.closed = True
-            self.ledger.close()
-            self._drop_temporary()
-
-
-def meeting_all_ranks(cls: C) -> C:
-    """Make the methods of an audit that measure, judge or write sync points (a class decorator).
-
-    ``validate`` and ``look``, and ``evaluate`` of a torch module, run on every rank and exchange
-    inside; the others rank 0 does alone, after what every rank saw was brought together.
-    """
-    audit: Any = cls
-    for names, made in ((_SHARED, _shared), (_LED, _led)):
-        for name in names:
-            if hasattr(audit, name):
-                setattr(audit, name, made(getattr(audit, name)))
-    plain = audit.evaluate
-    together, led = _shared(plain), _led(plain)
-
-    @wraps(plain)
-    def evaluate(self: Any, model: Any = None, *args: Any, **options: Any) -> Any:
-        kind = together if hasattr(model, "parameters") else led
-        return kind(self, model, *args, **options)
-
-    audit.evaluate = evaluate
-    audit.close = _closing(audit.close)
-    return cls
-
-
-def _shared(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Run a method on every rank; what rank 0 gives or raises is what all give or raise."""
-
-    @wraps(method)
-    def shared(self: Any, *args: Any, **options: Any) -> Any:
-        ranks: Ranks = self._ranks
-        if ranks.place is not None or ranks.world().size == 1:
-            return method(self, *args, **options)
-        with ranks.at(method.__name__):
-            given = _attempt(lambda: method(self, *args, **options))
-            return ranks.conclude(given, self._recording)
-
-    return shared
-
-
-def _led(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Run a method on rank 0, after the ranks met; all of them give or raise what it does."""
-
-    @wraps(method)
-    def led(self: Any, *args: Any, **options: Any) -> Any:
-        ranks: Ranks = self._ranks
-        if ranks.place is not None or ranks.world().size == 1:
-            return method(self, *args, **options)
-        with ranks.at(method.__name__):
-            given = _attempt(self._flush)
-            if ranks.leads and given.error is None:
-                with ranks.at(method.__name__, alone=True):
-                    given = _attempt(lambda: method(self, *args, **options))
-            return ranks.conclude(given, self._recording)
-
-    return led
-
-
-def _closing(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Close on all ranks; a run is never left open because another rank does not come."""
-    together = _led(method)
-
-    @wraps(method)
-    def close(self: Any) -> None:
-        ranks, recording = self._ranks, self._recording
-        if recording.closed or ranks.place is not None:
-            return method(self)
-        self.detach()
-        if ranks.gone:
-            # What the others saw since the last sync point is lost; the run says so.
-            if ranks.leads:
-                recording.note("ranks", {"size": ranks.size, "met": False})
-                with ranks.at("close", alone=True):
-                    if self._training is not None:
-                        self._training.forget_steps()
-                    method(self)
-            recording.seal()
-            return None
-        try:
-            together(self)
-        except RankError as error:
-            recording.interrupt(f"{type(error).__name__}: {error}")
-            raise
-        if not ranks.leads:
-            recording.seal()
-        return None
-
-    return close
-
-
-def _attempt(work: Callable[[], Any]) -> _Given:
+def attempt(work: Callable[[], Any]) -> Given:
+    """Return what some work gives, or the exception with which it fails."""
     try:
-        return _Given(work())
+        return Given(work())
     except Exception as error:  # noqa: BLE001 -- told to the other ranks, and raised on all
-        return _Given(error=error)
+        return Given(error=error)
 
 
-def _value(given: _Given) -> Any:
+def _value(given: Given) -> Any:
     if given.error is not None:
         raise given.error
     return given.value
@@ -387,23 +242,23 @@ def _packed(told: _Heard, place: _Place) -> bytes:
     """Return what a rank tells, or, where that cannot be pickled, that it cannot."""
     with suppress(Exception):  # of a value of somebody else
         return pickle.dumps(told)
-    return pickle.dumps((told[0], _Given(error=_unsendable(place))))
+    return pickle.dumps((told[0], Given(error=_unsendable(place))))
 
 
 def _unsendable(place: _Place) -> RankError:
     return RankError(f"what {_words(place)} gives cannot be sent to other ranks")
 
 
-def _failure(heard: Sequence[_Heard]) -> _Given:
+def _failure(heard: Sequence[_Heard]) -> Given:
     """Return what is wrong with a meeting: a rank that failed, or is elsewhere."""
     failed = [part for _, part in heard if part.error is not None]
     if failed:
         return failed[0]
     places = [_words(place) for place, _ in heard]
     if len(set(places)) == 1:
-        return _Given()
+        return Given()
     where = "; ".join(f"rank {rank} at {place}" for rank, place in enumerate(places))
-    return _Given(error=RankError(
+    return Given(error=RankError(
         f"the ranks are at different places: {where}",
         valid="every rank to call the same methods in the same order",
     ))  # fmt: skip

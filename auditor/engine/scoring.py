@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.parallel import DistributedDataParallel
 
 from auditor.checks import Predicted
 from auditor.engine.datasets import RegisteredData
@@ -52,9 +54,46 @@ def score_loader(
             valid="a torch.nn.Module, or an estimator with predict",
         )
     index = data.index(split)
-    return count_all(
-        lambda: evaluate_model(model, loader, index, reader), data, split, name_of(model), ranks
+    buffers = _buffers_of_rank_0(model, ranks)
+
+    def evaluate() -> Evaluated:
+        with _replaced(buffers):
+            return evaluate_model(model, loader, index, reader)
+
+    return count_all(evaluate, data, split, name_of(model), ranks)
+
+
+def _buffers_of_rank_0(
+    model: torch.nn.Module, ranks: Ranks
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return buffers and what they hold on rank 0, where ``DistributedDataParallel`` takes those.
+
+    It does so when it is called, and it is not called here.
+    """
+    if not (isinstance(model, DistributedDataParallel) and model.broadcast_buffers):
+        return []
+    own = list(model.buffers())
+    first = ranks.meet(
+        "the buffers of the model",
+        lambda: [buffer.cpu() for buffer in own] if ranks.leads else [],
+        lambda parts: parts[0],
+        tell=True,
     )
+    return list(zip(own, first or [], strict=True))
+
+
+@contextmanager
+def _replaced(buffers: list[tuple[torch.Tensor, torch.Tensor]]) -> Generator[None]:
+    """Put other values into buffers, for as long as a model is scored."""
+    before = [buffer.clone() for buffer, _ in buffers]
+    with torch.no_grad():
+        for buffer, first in buffers:
+            buffer.copy_(first)
+        try:
+            yield
+        finally:
+            for (buffer, _), given in zip(buffers, before, strict=True):
+                buffer.copy_(given)
 
 
 def count_all(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from auditor.loop.loader import identified
 from auditor.loop.outputs import Reader, logits_of
 from auditor.loop.readings import COLUMNS
 from auditor.loop.records import RecordIndex
+from auditor.loop.world import World
 
 __all__ = [
     "BatchRows",
@@ -74,20 +75,34 @@ def evaluate_model(
     loader are not those of the registered rows: then items and rows are not in the same order, and
     every group would be wrong.
     """
-    listener = BatchRows()
-    audited = identified(loader, index, listener)
     evaluated = Evaluated()
-    device = device_of(model)
-    model = bare(model)
-    with quietly(model):
-        for batch in audited:
-            inputs, targets = split_batch(batch, device)
-            outputs = call_model(model, inputs)
-            rows = listener.rows
-            read = _read_batch(model, outputs, targets, reader, len(rows))
-            evaluated.add(rows, read)
-    check_labels(evaluated, index)
+    with _in_step(model) as together:
+        listener = BatchRows()
+        audited = identified(loader, index, listener)
+        device, module = device_of(model), bare(model)
+        with quietly(module):
+            for batch, counts in together(iter(audited)):
+                inputs, targets = split_batch(batch, device)
+                outputs = call_model(module, inputs)
+                if counts:
+                    rows = listener.rows
+                    evaluated.add(rows, _read_batch(module, outputs, targets, reader, len(rows)))
+        check_labels(evaluated, index)
     return evaluated
+
+
+@contextmanager
+def _in_step(model: torch.nn.Module) -> Generator[Callable[[Iterator[Any]], Iterator[Any]]]:
+    """Give what goes through batches: ranks that share a model's parameters keep together."""
+    world = World.current()
+    if world.size > 1:
+        from auditor.loop.sharded import InStep, is_sharded
+
+        if is_sharded(model):
+            with InStep(world) as together:
+                yield together.batches
+            return
+    yield lambda batches: ((batch, True) for batch in batches)
 
 
 def _read_batch(

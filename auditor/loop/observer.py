@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from auditor.loop.batches import Batch, read_seen, seen_now
+from auditor.loop.batches import Batch, on_this_rank, read_seen, seen_now
 from auditor.loop.dynamics import Dynamics
 from auditor.loop.governor import Governor
 from auditor.loop.harvest import Harvested, Harvester
@@ -207,7 +207,8 @@ class Observer:
                 self._pending.append(batch)
             self._done.add(name)
             if not name and isinstance(loss, torch.Tensor):
-                batch.loss = loss.detach().mean() if loss.ndim else loss.detach().clone()
+                loss = on_this_rank(loss.detach())
+                batch.loss = loss.mean() if loss.ndim else loss.clone()
             if not observe or self.fault:
                 return
             records = len(batch.rows)
