@@ -53,7 +53,12 @@ class RunError(InputError):
 
 
 class RankError(InputError):
-    """The ranks of a distributed training do not meet, or one of them failed where they do."""
+    """The ranks of a distributed training do not meet, or one of them failed where they do.
+
+    ``lost`` says that one did not come at all, so that nothing can be told to it.
+    """
+
+    lost = False
 
 
 class MissingExtraError(InputError):

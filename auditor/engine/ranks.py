@@ -225,10 +225,15 @@ _ALONE: Any = _Alone()
 
 
 def attempt(work: Callable[[], Any]) -> Given:
-    """Return what some work gives, or the exception with which it fails."""
+    """Return what some work gives, or the exception with which it fails.
+
+    Where a rank is lost the exception is raised: there is nobody to tell.
+    """
     try:
         return Given(work())
-    except Exception as error:  # noqa: BLE001 -- told to the other ranks, and raised on all
+    except Exception as error:
+        if isinstance(error, RankError) and error.lost:
+            raise
         return Given(error=error)
 
 

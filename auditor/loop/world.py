@@ -13,7 +13,13 @@ import torch.distributed as dist
 
 from auditor.errors import RankError
 
-__all__ = ["World"]
+__all__ = ["LostRankError", "World"]
+
+
+class LostRankError(RankError):
+    """A rank did not come to a collective; nothing more can be told to it."""
+
+    lost = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class World:
     def gather(self, value: Any, *, place: str = "the meeting") -> list[Any] | None:
         """Return what all ranks gave, in their order, on rank 0; ``None`` on the others.
 
-        Raises :class:`RankError` where a rank does not come in the time of the process group.
+        Raises :class:`LostRankError` where a rank does not come in the time of the process group.
         """
         if self.size == 1:
             return [value]
@@ -56,7 +62,7 @@ class World:
         return found
 
     def broadcast(self, value: Any, *, place: str = "the meeting") -> Any:
-        """Return on every rank what rank 0 gave; raises :class:`RankError` as :meth:`gather`."""
+        """Return on every rank what rank 0 gave; raises as :meth:`gather`."""
         if self.size == 1:
             return value
         box = [value]
@@ -102,7 +108,7 @@ def _explained(place: str) -> Generator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise RankError(
+        raise LostRankError(
             f"not every rank came to {place} in the time of the process group: {error}",
             valid="every rank to call what looks, judges, reports or closes",
         ) from error

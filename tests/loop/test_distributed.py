@@ -16,8 +16,9 @@ import torch
 from torch.utils.data import DataLoader, DistributedSampler
 
 import auditor
-from auditor import Audit
+from auditor import Audit, InputError
 from auditor.ledger import RunRecord
+from auditor.ledger.steps import StepSegment
 
 from . import ranked
 from .conftest import World, make_world
@@ -52,7 +53,16 @@ def launch(folder: Path, *names: str, size: int = 2, check: bool = True, **env: 
 def fast(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
     """Two processes that go through several trainings, one after the other."""
     folder = tmp_path_factory.mktemp("ranks")
-    names = ("looks", "stopped", "failing", "odd", "one_look", "judged")
+    names = ("looks", "stopped", "failing")
+    return dict(zip(names, launch(folder, *names), strict=True)) | {"folder": [folder]}
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """The same with more trainings."""
+    folder = tmp_path_factory.mktemp("more-ranks")
+    names = ("one_look", "odd", "judged", "joined", "streamed", "evened", "replicas", "normed",
+             "sharded", "early", "left")  # fmt: skip
     return dict(zip(names, launch(folder, *names), strict=True)) | {"folder": [folder]}
 
 
@@ -94,6 +104,11 @@ def agree(found: dict[Any, Any], expected: dict[Any, Any]) -> None:
             assert found[key][0] == pytest.approx(value, rel=1e-9, abs=1e-12), key
 
 
+def assert_sound(folder: Path) -> None:
+    found = auditor.verify_run(folder)
+    assert (found.faults, found.integrity.faults) == ((), ())
+
+
 def test_two_ranks_find_what_one_process_finds(fast: dict[str, list[Any]]) -> None:
     audit, model = in_one_process(make_world(400))
     with audit:
@@ -111,30 +126,32 @@ def test_two_ranks_find_what_one_process_finds(fast: dict[str, list[Any]]) -> No
 
 def test_the_run_of_two_ranks_is_one_run_that_verifies(fast: dict[str, list[Any]]) -> None:
     folder = fast["folder"][0]
-    assert auditor.verify_run(folder / "run").exit_code == 0
+    assert_sound(folder / "run")
     steps = [entry.body for entry in RunRecord.load(folder / "run").ledger.of_type("steps")]
     assert [(s["first"], s["last"], s["records"]) for s in steps] == [
         (1, 13, 400), (14, 26, 400), (27, 39, 400)
     ]  # fmt: skip
-    assert sorted(p.name for p in folder.iterdir() if p.is_dir()) == ["judged", "run", "stopped"]
+    assert sorted(p.name for p in folder.iterdir() if p.is_dir()) == ["run", "stopped"]
 
 
+@pytest.mark.slow
 def test_records_that_change_their_rank_are_forgotten_in_the_order_of_steps(
-    fast: dict[str, list[Any]],
+    slow: dict[str, list[Any]],
 ) -> None:
     audit, _ = in_one_process(make_world(400), look_every=3)
     with audit:
-        agree(fast["one_look"][0]["findings"], ranked.findings_of(audit))
-        ours, theirs = fast["one_look"][0]["dynamics"], audit.dynamics()
+        agree(slow["one_look"][0]["findings"], ranked.findings_of(audit))
+        ours, theirs = slow["one_look"][0]["dynamics"], audit.dynamics()
     assert list(ours.columns) == list(theirs.columns)
     for name in ours.columns:
         if ours[name].dtype.kind in "if":
             np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-9)
-    assert fast["one_look"][1]["dynamics"].equals(ours)
+    assert slow["one_look"][1]["dynamics"].equals(ours)
 
 
-def test_a_record_that_a_sampler_gives_twice_counts_once(fast: dict[str, list[Any]]) -> None:
-    found, _ = fast["odd"]
+@pytest.mark.slow
+def test_a_record_that_a_sampler_gives_twice_counts_once(slow: dict[str, list[Any]]) -> None:
+    found, _ = slow["odd"]
     losses = {key: n for key, (_, n) in found.items() if key[1] == "mean_loss"}
     assert {key[3]: n for key, n in losses.items()} == {"all": 401, "sex=F": 106, "sex=M": 295}
 
@@ -163,11 +180,136 @@ def test_an_exception_on_one_rank_reaches_the_others_and_nobody_hangs(
     assert first[4] == second[4] == "400.0"
 
 
+@pytest.mark.slow
 def test_what_is_evaluated_explained_and_judged_is_told_to_all(
-    fast: dict[str, list[Any]],
+    slow: dict[str, list[Any]],
 ) -> None:
-    first, second = fast["judged"]
+    first, second = slow["judged"]
     assert first == second
     assert first["n"] > 0
     assert first["status"] == first["mine"] == "fail"
     assert Path(first["report"][0]).exists()
+
+
+@pytest.mark.slow
+def test_ranks_with_fewer_inputs_stay_in_step(slow: dict[str, list[Any]]) -> None:
+    """250 and 150 records are 16 and 10 batches: an epoch has 16 steps for both."""
+    for rank in slow["joined"]:
+        assert rank["seen"] == [(800, 32), (800, 64)]
+        assert rank["visits"] == [4] * 400
+    steps = RunRecord.load(slow["folder"][0] / "joined").ledger.of_type("steps")
+    assert [(s.body["first"], s.body["last"], s.body["records"]) for s in steps] == [
+        (1, 32, 800), (33, 64, 800)
+    ]  # fmt: skip
+    segment = StepSegment.read(
+        (slow["folder"][0] / "joined" / steps[0].body["file"]).read_bytes(), records=400, where=""
+    )
+    sizes = np.diff(segment.offsets.astype(int))
+    # The first epoch: 9 full steps of both, one with the last 6 records of rank 1, rank 0 alone.
+    assert sizes[:16].tolist() == [32] * 9 + [22] + [16] * 5 + [10]
+    assert sizes[16:].tolist() == sizes[:16].tolist()
+    assert_sound(slow["folder"][0] / "joined")
+
+
+@pytest.mark.slow
+def test_streams_of_uneven_length_count_what_was_trained_on(slow: dict[str, list[Any]]) -> None:
+    assert [rank["n"] for rank in slow["streamed"]] == [90 + 96] * 2
+
+
+@pytest.mark.slow
+def test_whole_batches_given_twice_count_once(slow: dict[str, list[Any]]) -> None:
+    assert sum(rank["given"] for rank in slow["evened"]) == 96
+    assert all(rank["trained"] == rank["scored"] == 69 for rank in slow["evened"])
+
+
+@pytest.mark.slow
+def test_ranks_that_work_on_the_same_batches_count_once(slow: dict[str, list[Any]]) -> None:
+    for rank in slow["replicas"]:
+        assert (rank["trained"], rank["visits"], rank["scored"]) == (400, 2, 400)
+    steps = RunRecord.load(slow["folder"][0] / "replicas").ledger.of_type("steps")
+    assert [s.body["records"] for s in steps] == [400, 400]
+
+
+@pytest.mark.slow
+def test_buffers_are_those_of_the_first_rank_while_a_model_is_scored(
+    slow: dict[str, list[Any]],
+) -> None:
+    for number, rank in enumerate(slow["normed"]):
+        assert rank["rate"] == rank["expected"]
+        assert rank["mean"] == [number] * 4
+
+
+@pytest.mark.slow
+def test_a_sharded_model_is_trained_to_the_same_bits(slow: dict[str, list[Any]]) -> None:
+    for rank in slow["sharded"]:
+        assert rank["same"]
+        assert rank["parameters"] == sum(p.numel() for p in ranked.model_of_doubles().parameters())
+        assert rank["count"] == rank["n"] == 400
+        assert "spread over ranks" in rank["refused"]
+
+
+@pytest.mark.slow
+def test_an_audit_from_before_the_process_group_says_so(slow: dict[str, list[Any]]) -> None:
+    for number, (unset, changed, count) in enumerate(slow["early"]):
+        assert f"made as rank {number} of 2, and no process group" in unset
+        assert f"made as rank 0 of 1, and this is rank {number} of 2 now" in changed
+        assert count == "100.0"
+    assert_sound(slow["folder"][0] / "early")
+
+
+@pytest.mark.slow
+def test_ranks_with_other_data_are_refused_and_a_run_outlives_its_process_group(
+    slow: dict[str, list[Any]],
+) -> None:
+    for (message,) in slow["left"]:
+        assert "test=: rank 1 registered other records" in message
+    folder = slow["folder"][0] / "left"
+    assert_sound(folder)
+    (entry,) = RunRecord.load(folder).ledger.of_type("ranks")
+    assert entry.body == {"size": 2, "met": False}
+
+
+@pytest.mark.slow
+def test_a_rank_that_does_not_come_is_an_error_after_the_timeout(tmp_path: Path) -> None:
+    ((message, _),) = launch(tmp_path, "missing", RANKED_TIMEOUT="4")
+    assert message.startswith("RankError: not every rank came to scoring test= of evaluate")
+    ledger = RunRecord.load(tmp_path / "missing").ledger
+    assert ledger.of_type("interrupted")[0].body["reason"].startswith("RankError")
+
+
+def halved(steps: range, states: Any = None) -> Audit:
+    """Go through steps of the two epochs in one process, and look."""
+    audit = Audit(budget=1e9)
+    ranked.halves(audit, make_world(396), rank=0, size=1, steps=steps, state=states)
+    return audit
+
+
+@pytest.mark.slow
+def test_states_of_all_ranks_go_on_in_a_world_of_another_size(tmp_path: Path) -> None:
+    ((first, second),) = launch(tmp_path, "first_half")
+    whole, half, alone = halved(range(66)), halved(range(40)), halved(range(0))
+    whole.look()
+    expected = ranked.findings_of(whole)
+    # Merged offline, in a process that trains nothing.
+    alone.load_state_dict([first, second])
+    alone.look()
+    state = half.state_dict()
+    half.look()
+    agree(ranked.findings_of(alone), ranked.findings_of(half))
+    # From two ranks to one, from two to three, and from one to two.
+    resumed = halved(range(40, 66), [first, second])
+    resumed.look()
+    agree(ranked.findings_of(resumed), expected)
+    for size, states in ((3, [first, second]), (2, [state])):
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        (folder / "states").write_bytes(pickle.dumps(states))
+        (ranks,) = launch(folder, "second_half", size=size)
+        for found in ranks:
+            agree(found, expected)
+        steps = RunRecord.load(folder / "resumed").ledger.of_type("steps")
+        assert [s.body["records"] for s in steps] == [2 * 396]
+    with pytest.raises(InputError, match="1 states were given of a training with 2 ranks"):
+        halved(range(0), first)
+    for audit in (whole, half, alone, resumed):
+        audit.discard()
