@@ -7,7 +7,7 @@ knows of ``torch.distributed``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -84,13 +84,21 @@ class MergedRanks:
         return found
 
     def _take_held(self, observer: Observer, visits: Sequence[Mapping[str, Any]]) -> None:
-        """Add the batches that were held back, but for records that their epoch saw before."""
-        seen = {
-            int(e): np.asarray(rows) for s in self._states for e, rows in s["seen_rows"].items()
-        }
-        seen |= {e: np.union1d(seen.get(e, _NONE), r) for e, r in observer.seen_rows.items()}
-        for epoch, rows in _seen_by(visits).items():
-            seen[epoch] = np.union1d(seen.get(epoch, _NONE), rows)
+        """Add the batches that were held back, but for records that their epoch saw before.
+
+        An epoch whose other batches hold a record twice, too, is of a sampler that draws records
+        more than once: there every visit counts.
+        """
+        seen: dict[int, NDArray[np.int64]] = {}
+        for rows_by_epoch in (observer.seen_rows, *(s["seen_rows"] for s in self._states)):
+            for epoch, rows in rows_by_epoch.items():
+                seen[int(epoch)] = np.union1d(seen.get(int(epoch), _NONE), rows)
+        repeating: set[int] = set()
+        for epoch, rows in _rows_by_epoch(visits):
+            before, once = seen.get(epoch, _NONE), np.unique(rows)
+            if len(once) < len(rows) or len(np.intersect1d(before, once)):
+                repeating.add(epoch)
+            seen[epoch] = np.union1d(before, once)
         held: list[tuple[int, int, Harvested]] = []
         for rank in self._ranks:
             for part in map(Harvested.of_state, self._states[rank]["held"]):
@@ -101,7 +109,7 @@ class MergedRanks:
                 held.append((batches[0].step, rank, Harvested(batches)))
         for _, _, part in sorted(held, key=lambda item: item[:2]):
             before = seen.get(part.epochs, _NONE)
-            kept = part.without(before)
+            kept = part if part.epochs in repeating else part.without(before)
             rows = kept.observed_rows()
             seen[part.epochs] = np.union1d(before, rows[rows >= 0])
             observer.take(kept)
@@ -112,10 +120,14 @@ class MergedRanks:
 _NONE = np.zeros(0, np.int64)
 
 
-def _seen_by(visits: Sequence[Mapping[str, Any]]) -> dict[int, NDArray[np.int64]]:
-    joined = Visits()
-    joined.load_state_dict(Visits.merged(visits))
-    return joined.seen()
+def _rows_by_epoch(
+    visits: Sequence[Mapping[str, Any]],
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Give the registered rows that every epoch visited, as often as it did."""
+    joined = Visits.merged(visits)
+    known = joined["rows"] >= 0
+    for epoch in np.unique(joined["epochs"][known]):
+        yield int(epoch), joined["rows"][known & (joined["epochs"] == epoch)]
 
 
 def _without_replicas(fingerprints: Sequence[bytes]) -> list[int]:

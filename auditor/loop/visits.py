@@ -52,14 +52,6 @@ class Visits:
             for name, parts in self._parts.items()
         }
 
-    def seen(self) -> dict[int, NDArray[np.int64]]:
-        """Return the registered rows that every epoch visited, sorted."""
-        found = self.columns()
-        return {
-            int(epoch): np.unique(found["rows"][(found["epochs"] == epoch) & (found["rows"] >= 0)])
-            for epoch in np.unique(found["epochs"])
-        }
-
     def clear(self) -> None:
         """Forget all."""
         for parts in self._parts.values():

@@ -57,7 +57,8 @@ class World:
         found: list[Any] | None = [None] * self.size if self.leads else None
         with _explained(place):
             group = _group()
-            dist.monitored_barrier(group, wait_all_ranks=True)  # says who is missing
+            # It says who is missing.
+            dist.monitored_barrier(group, _timeout(dist.group.WORLD), wait_all_ranks=True)
             dist.gather_object(value, found, dst=0, group=group)
         return found
 

@@ -415,6 +415,7 @@ def missing(folder: Path) -> Any:
     world = make_world(100)
     audit = Audit(run=folder / "missing")
     registered(audit, world)
+    audit.gate()
     if dist.get_rank() == 1:
         while not (folder / "done").exists():
             time.sleep(0.1)
@@ -422,7 +423,7 @@ def missing(folder: Path) -> Any:
         return None
     try:
         with audit:
-            audit.evaluate(model_of_doubles(), DataLoader(dataset(world), batch_size=50))
+            audit.validate(model_of_doubles(), DataLoader(dataset(world), batch_size=50))
     except Exception as error:  # noqa: BLE001 -- it is asserted
         return f"{type(error).__name__}: {error}"
     finally:
@@ -484,7 +485,7 @@ def begin(file: Path) -> None:
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     dist.init_process_group(
         "gloo", init_method=f"file://{file}", rank=rank, world_size=size,
-        timeout=timedelta(seconds=float(os.environ.get("RANKED_TIMEOUT", "120"))),
+        timeout=timedelta(seconds=float(os.environ.get("RANKED_TIMEOUT", "300"))),
     )  # fmt: skip
 
 

@@ -40,7 +40,11 @@ def launch(folder: Path, *names: str, size: int = 2, check: bool = True, **env: 
         )
         for rank in range(size)
     ]  # fmt: skip
-    errors = [process.communicate(timeout=400)[1] for process in processes]
+    try:
+        errors = [process.communicate(timeout=500)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
     if check:
         assert [p.returncode for p in processes] == [0] * size, "\n".join(errors)
     return [
@@ -145,7 +149,7 @@ def test_records_that_change_their_rank_are_forgotten_in_the_order_of_steps(
     assert list(ours.columns) == list(theirs.columns)
     for name in ours.columns:
         if ours[name].dtype.kind in "if":
-            np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-9)
+            np.testing.assert_allclose(ours[name], theirs[name], atol=1e-6)  # single precision
     assert slow["one_look"][1]["dynamics"].equals(ours)
 
 
@@ -271,10 +275,11 @@ def test_ranks_with_other_data_are_refused_and_a_run_outlives_its_process_group(
 
 @pytest.mark.slow
 def test_a_rank_that_does_not_come_is_an_error_after_the_timeout(tmp_path: Path) -> None:
-    ((message, _),) = launch(tmp_path, "missing", RANKED_TIMEOUT="4")
-    assert message.startswith("RankError: not every rank came to scoring test= of evaluate")
+    ((message, _),) = launch(tmp_path, "missing", RANKED_TIMEOUT="20")
+    assert message.startswith("LostRankError: not every rank came to scoring validation= of val")
+    assert "Ranks 1 failed" in message
     ledger = RunRecord.load(tmp_path / "missing").ledger
-    assert ledger.of_type("interrupted")[0].body["reason"].startswith("RankError")
+    assert ledger.of_type("interrupted")[0].body["reason"] == "LostRankError"
 
 
 def halved(steps: range, states: Any = None) -> Audit:
