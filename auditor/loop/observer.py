@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -11,13 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from auditor.loop.asking import AT, fits, inside_backward, random_digest, without_repeated_means
 from auditor.loop.batches import Batch, on_this_rank, read_seen, seen_now
 from auditor.loop.compute import ComputeMeter
 from auditor.loop.dynamics import Dynamics
 from auditor.loop.governor import Governor
 from auditor.loop.harvest import Harvested, Harvester
 from auditor.loop.outputs import Reader
-from auditor.loop.readings import COLUMNS
 from auditor.loop.records import RecordIndex
 from auditor.loop.steps import Step, StepLog
 from auditor.loop.sums import TrainingSums
@@ -28,7 +27,6 @@ __all__ = ["Observer"]
 _KEPT_BATCHES = 16
 _TAIL = 2
 _MOST_WAITING = 4096
-_AT = {name: position for position, name in enumerate(COLUMNS)}
 
 
 class Observer:
@@ -191,7 +189,7 @@ class Observer:
             self._hidden = self._announced
             return
         name = self._criteria.get(id(module), "")
-        if _inside_backward() and (self._hidden is not self._announced or name in self._done):
+        if inside_backward() and (self._hidden is not self._announced or name in self._done):
             return
         self.saw(args, kwargs, module, loss=out, name=name)
 
@@ -225,17 +223,9 @@ class Observer:
     _observing = _seen = False
 
     def _take(
-        self,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        criterion: torch.nn.Module | None,
-        loss: Any,
-        name: str,
-        classes_last: bool,
-        given: Batch | None,
-        *,
-        observe: bool,
-    ) -> None:
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], criterion: torch.nn.Module | None,
+        loss: Any, name: str, classes_last: bool, given: Batch | None, *, observe: bool,
+    ) -> None:  # fmt: skip
         batch = given or self._announced
         if batch is None:
             # A batch that did not come from the audited loader belongs to nobody we know.
@@ -260,7 +250,7 @@ class Observer:
             if not observe or self.fault:
                 return
             records = len(batch.rows)
-            if not _fits(args, kwargs, records):
+            if not fits(args, kwargs, records):
                 self.unmatched += 1
                 return
             seen = seen_now(name, criterion, args, kwargs, self.reader, records)  # type: ignore[arg-type]
@@ -319,9 +309,9 @@ class Observer:
         """Add readings that have arrived on the host to the sums."""
         for name, (rows, steps, block) in found.columns().items():
             if not name:
-                block = _without_repeated_means(block, rows, steps)
-                self._compare_labels(rows, block[:, _AT["label"]])
-                confidence, error = block[:, _AT["confidence"]], block[:, _AT["error"]]
+                block = without_repeated_means(block, rows, steps)
+                self._compare_labels(rows, block[:, AT["label"]])
+                confidence, error = block[:, AT["confidence"]], block[:, AT["error"]]
                 if self.shared:
                     self.visits.add(rows, found.epochs, steps, confidence, error)
                 else:
@@ -408,42 +398,3 @@ class Observer:
             "differing_labels": self.differing_labels,
             "fault": self.fault,
         }
-
-
-def random_digest() -> bytes:
-    """Return a digest (SHA-256) of the random state of torch on the host."""
-    return hashlib.sha256(torch.get_rng_state().numpy().data).digest()
-
-
-def _fits(args: tuple[Any, ...], kwargs: Mapping[str, Any], records: int) -> bool:
-    """Whether the labels may be those of so many records, or of the positions in them."""
-    labels = args[1] if len(args) > 1 else next(
-        (kwargs[n] for n in ("target", "targets", "labels") if n in kwargs), None
-    )  # fmt: skip
-    if not isinstance(labels, torch.Tensor) or not labels.ndim:
-        return True  # the reader says what is wrong
-    return records > 0 and len(labels) % records == 0
-
-
-def _without_repeated_means(
-    block: NDArray[Any], rows: NDArray[np.int64], steps: NDArray[np.int64]
-) -> NDArray[Any]:
-    """Drop losses that are one number repeated for a batch: they are no losses of records."""
-    loss, confidence = block[:, _AT["loss"]], block[:, _AT["confidence"]]
-    if len(rows) < 4:
-        return block
-    starts = np.flatnonzero(np.r_[True, steps[1:] != steps[:-1]])
-    low, high = np.minimum.reduceat(loss, starts), np.maximum.reduceat(loss, starts)
-    apart = np.fmax.reduceat(confidence, starts) - np.fmin.reduceat(confidence, starts)
-    repeated = (low == high) & (apart > 1e-3)
-    if not repeated.any():
-        return block
-    block = block.copy()
-    block[np.repeat(repeated, np.diff(np.r_[starts, len(rows)])), _AT["weight"]] = 0.0
-    return block
-
-
-def _inside_backward() -> bool:
-    # The only way to ask; torch's own checkpointing asks it like this.
-    internals: Any = getattr(torch, "_C")  # noqa: B009
-    return internals._current_graph_task_id() != -1
