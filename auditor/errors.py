@@ -16,6 +16,7 @@ __all__ = [
     "InputError",
     "MissingExtraError",
     "PolicyError",
+    "RankError",
     "RunError",
     "nearest",
 ]
@@ -54,6 +55,15 @@ class RunError(InputError):
 
 class CheckpointError(InputError):
     """A checkpoint that must not be used: no manifest, quarantined, altered, or by another key."""
+
+
+class RankError(InputError):
+    """The ranks of a distributed training do not meet, or one of them failed where they do.
+
+    ``lost`` says that one did not come at all, so that nothing can be told to it.
+    """
+
+    lost = False
 
 
 class MissingExtraError(InputError):

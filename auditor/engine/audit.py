@@ -11,6 +11,7 @@ from auditor.datasets import open_table
 from auditor.engine.arguments import merged_roles, role_changes
 from auditor.engine.audited_run import stage_named
 from auditor.engine.compared_models import ComparedModels
+from auditor.engine.sync_points import meeting_all_ranks
 from auditor.errors import InputError
 from auditor.evidence import Finding, Stage
 from auditor.policy import LoadedPolicy
@@ -25,6 +26,7 @@ M = TypeVar("M")
 O_ = TypeVar("O_")
 
 
+@meeting_all_ranks
 class Audit(ComparedModels):
     """Audits one model over its life; everything measured goes into one run folder.
 

@@ -12,7 +12,7 @@ from auditor.checks import Check
 from auditor.engine.looks import stopping
 from auditor.engine.plan import make_plan
 from auditor.engine.promotion import CheckpointDecision, Promotion
-from auditor.engine.recording import Recording
+from auditor.engine.ranks import Ranks
 from auditor.errors import AuditorError, GateClosed, InputError
 from auditor.evidence import Finding, Stage, Verdict, sha256
 from auditor.ledger import Entry, RunRecord, signing_key_from
@@ -61,10 +61,11 @@ class AuditedRun:
         self._system = dict(system) if system else None
         self._key_note = key_note
         self._key = key
-        self._recording = Recording(
+        self._ranks = Ranks()
+        self._recording = self._ranks.recording(
             run,
             policy=self.policy,
-            key=signing_key_from(key),
+            key=signing_key_from(key) if self._ranks.leads else None,
             seed=seed,
             checks=make_plan(self.policy, checks),
             resume=resume,
@@ -300,6 +301,9 @@ class AuditedRun:
     def _flush(self) -> None:
         """Record what a loop has gathered since the last time."""
 
+    def _see_unlooked(self) -> None:
+        """Measure a training at which nobody looked."""
+
     def _cost(self) -> dict[str, Any] | None:
         """Return what observing a training loop cost, where one was observed."""
         return None
@@ -336,6 +340,7 @@ class AuditedRun:
         """Bring the files of the run up to what was measured."""
         recording = self._recording
         self._flush()
+        self._see_unlooked()
         recording.settle()
         recording.write_late()
         if self._judged is not None and self._judged[1] != self._measured():

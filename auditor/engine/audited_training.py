@@ -106,6 +106,7 @@ class AuditedTraining(AuditedData):
         """
         from auditor.engine.training import Training
 
+        self._ranks.world()
         if self._training is not None:
             raise InputError("a loop is attached already", valid="audit.detach() before this call")
         self._training = Training(
@@ -153,22 +154,11 @@ class AuditedTraining(AuditedData):
             self._training.detach()
 
     def _flush(self) -> None:
-        """Record the steps since the last time, of all ranks; a training without looks is seen."""
+        """Record the steps since the last time, of all ranks; what else was seen waits."""
         if self._training is None or self._recording.closed:
             return
-        never = self._looks == 0
-        counted = self._met(look=never)
-        if counted and never:
-            self._recording.measure(self._registered().subject(Stage.TRAINING, counted=counted))
-
-    def _met(self, *, look: bool = True) -> dict[str, Statistic] | None:
-        """Return what the loop showed since the last look; ``None`` on ranks that do not lead."""
-        if self._training is None:
-            return {}
-        found = self._training.meet(look=look)
-        if found is None:
-            return None
-        counted, steps = found
+        self._training.meet(self._ranks)
+        steps = self._training.steps()
         if self._recorder is not None and self._records is not None:
             for step in steps:
                 self._recorder.record(
@@ -176,12 +166,29 @@ class AuditedTraining(AuditedData):
                     content=step.content,
                 )  # fmt: skip
             self._records.flush()
-        return counted
+
+    def _met(self) -> dict[str, Statistic] | None:
+        """Return what the loop showed since the last look; ``None`` on ranks that do not lead."""
+        self._flush()
+        if self._training is None:
+            return {}
+        if self._ranks.leads:
+            return self._training.statistics()
+        self._training.reset()
+        return None
+
+    def _see_unlooked(self) -> None:
+        """Measure a training at which nobody looked."""
+        if self._training is None or self._looks or not self._ranks.leads:
+            return
+        counted = self._training.statistics()
+        if counted:
+            self._recording.measure(self._registered().subject(Stage.TRAINING, counted=counted))
 
     def _record_steps(self) -> None:
         """Write the steps that ended; those of several ranks wait until the ranks meet."""
         if self._training is not None and self._training.world.size == 1:
-            self._met(look=False)
+            self._flush()
 
     def validate(
         self, model: Any, loader: Any, *, predict: Predict | None = None
@@ -308,4 +315,4 @@ class AuditedTraining(AuditedData):
             reader = Reader(data.index(split).task)
         if predict is not None:
             reader = replace(reader, predict=predict)
-        return score_loader(model, loader, data, split, reader)
+        return score_loader(model, loader, data, split, reader, self._ranks)

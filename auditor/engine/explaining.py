@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from auditor.engine.datasets import RegisteredData
 from auditor.errors import InputError
 from auditor.explain import Attributions, explain
-from auditor.loop.evaluation import BatchRows, device_of, split_batch
+from auditor.loop.evaluation import BatchRows, bare, device_of, split_batch
 from auditor.loop.loader import identified
+from auditor.loop.world import World
 from auditor.metrics.attributions import ATTRIBUTIONS, columns_of
 from auditor.stats import Groups, SliceTable
 
@@ -33,12 +34,24 @@ def explain_loader(
     seed: int,
 ) -> tuple[Attributions, SliceTable]:
     """Explain the first ``records`` records of the loader over ``test=``."""
+    if isinstance(model, torch.nn.Module) and World.current().size > 1:
+        from auditor.loop.sharded import is_sharded
+
+        if is_sharded(model):
+            raise InputError(
+                "the parameters of the model are spread over ranks",
+                valid="a model that one process holds whole, of a checkpoint",
+            )
     rows, x = _records(model, loader, data, records)
-    attributions = explain(model, x, background, samples=samples, output=output, seed=seed)
+    attributions = explain(_alone(model), x, background, samples=samples, output=output, seed=seed)
     named = _name_features(features, x.shape[1])
     protected = [name for name in named if name in data.roles.sensitive]
     flat = data.groups.flat(data.codes("test")[rows])
     return attributions, _sum_up(attributions, named, protected, data.groups, flat)
+
+
+def _alone(model: Any) -> Any:
+    return bare(model) if isinstance(model, torch.nn.Module) else model
 
 
 def _records(

@@ -128,6 +128,10 @@ class Recording:
         keys = sorted(self._findings, key=lambda key: (key[1].order, key[0]))
         return tuple(finding for key in keys for finding in self._findings[key])
 
+    def recorded(self) -> dict[tuple[str, Stage], list[Finding]]:
+        """Return the findings by check and stage."""
+        return self._findings
+
     def statistic(self, digest: str) -> Statistic:
         """Return a statistic of this run by digest."""
         return self._statistics[digest]

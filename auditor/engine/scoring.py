@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.parallel import DistributedDataParallel
 
 from auditor.checks import Predicted
 from auditor.engine.datasets import RegisteredData
+from auditor.engine.ranks import Ranks
 from auditor.errors import InputError
-from auditor.loop.evaluation import Evaluated, check_labels, evaluate_model
+from auditor.loop.evaluation import Evaluated, check_labels, evaluate_model, name_of
 from auditor.loop.outputs import Reader
 from auditor.loop.readings import COLUMNS
 from auditor.loop.sums import TrainingSums
-from auditor.loop.world import World
 from auditor.metrics.training import EVALUATED, LOSSES
 from auditor.stats import (
     CLASSES,
@@ -32,12 +34,15 @@ from auditor.stats import (
     score_sums,
 )
 
-__all__ = ["count_evaluated", "score_loader"]
+__all__ = ["Scored", "count_all", "count_evaluated", "score_loader"]
+
+Scored = tuple[dict[str, Statistic], Predicted | None]
+"""Statistics of a pass over a split, and what was predicted of each record."""
 
 
 def score_loader(
-    model: Any, loader: Any, data: RegisteredData, split: str, reader: Reader
-) -> tuple[dict[str, Statistic], Predicted | None] | None:
+    model: Any, loader: Any, data: RegisteredData, split: str, reader: Reader, ranks: Ranks
+) -> Scored | None:
     """Run a model over the loader of a split and count what it gives by slice.
 
     What it predicted of each record comes beside, in a binary task. In a distributed training
@@ -49,18 +54,71 @@ def score_loader(
             valid="a torch.nn.Module, or an estimator with predict",
         )
     index = data.index(split)
-    evaluated = evaluate_model(model, loader, index, reader)
-    parts = World.current().gather(evaluated)
-    if parts is None:
-        return None
-    for part in parts[1:]:
-        evaluated.merge(part)
-    return count_evaluated(evaluated, data, split, type(model).__name__)
+    buffers = _buffers_of_rank_0(model, ranks)
+
+    def evaluate() -> Evaluated:
+        with _replaced(buffers):
+            return evaluate_model(model, loader, index, reader)
+
+    return count_all(evaluate, data, split, name_of(model), ranks)
 
 
-def count_evaluated(
-    evaluated: Evaluated, data: RegisteredData, split: str, name: str
-) -> tuple[dict[str, Statistic], Predicted | None]:
+def _buffers_of_rank_0(
+    model: torch.nn.Module, ranks: Ranks
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return buffers and what they hold on rank 0, where ``DistributedDataParallel`` takes those.
+
+    It does so when it is called, and it is not called here.
+    """
+    if not (isinstance(model, DistributedDataParallel) and model.broadcast_buffers):
+        return []
+    own = list(model.buffers())
+    first = ranks.meet(
+        "the buffers of the model",
+        lambda: [buffer.cpu() for buffer in own] if ranks.leads else [],
+        lambda parts: parts[0],
+        tell=True,
+    )
+    return list(zip(own, first or [], strict=True))
+
+
+@contextmanager
+def _replaced(buffers: list[tuple[torch.Tensor, torch.Tensor]]) -> Generator[None]:
+    """Put other values into buffers, for as long as a model is scored."""
+    before = [buffer.clone() for buffer, _ in buffers]
+    with torch.no_grad():
+        for buffer, first in buffers:
+            buffer.copy_(first)
+        try:
+            yield
+        finally:
+            for (buffer, _), given in zip(buffers, before, strict=True):
+                buffer.copy_(given)
+
+
+def count_all(
+    evaluate: Callable[[], Evaluated], data: RegisteredData, split: str, name: str, ranks: Ranks
+) -> Scored | None:
+    """Count what every rank's pass over its part of a split gives, each record once, on rank 0.
+
+    The others get ``None``. Raises on every rank what was raised on any.
+    """
+
+    def count(parts: list[tuple[Mapping[str, str], Evaluated]]) -> Scored:
+        (digests, evaluated), *others = parts
+        for rank, (theirs, part) in enumerate(others, 1):
+            if theirs != digests:
+                raise InputError(
+                    f"rank {rank} registered other records", where=f"{split}=",
+                    valid="the same table on every rank, whole: rows are known by their position",
+                )  # fmt: skip
+            evaluated.merge(part)
+        return count_evaluated(evaluated, data, split, name)
+
+    return ranks.meet(f"scoring {split}=", lambda: (data.digests(split), evaluate()), count)
+
+
+def count_evaluated(evaluated: Evaluated, data: RegisteredData, split: str, name: str) -> Scored:
     """Count the readings of a pass over a split by slice; ``name`` is that of the model."""
     index = data.index(split)
     check_labels(evaluated, index)

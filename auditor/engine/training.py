@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from auditor.engine.datasets import RegisteredData
+from auditor.engine.ranks import Ranks
 from auditor.errors import InputError
 from auditor.loop.compute import ComputeMeter
-from auditor.loop.evaluation import device_of
-from auditor.loop.harvest import Harvested
+from auditor.loop.evaluation import device_of, name_of
 from auditor.loop.loader import Carried, identified
+from auditor.loop.merging import MergedRanks
 from auditor.loop.observer import Observer
 from auditor.loop.outputs import Predict, Reader
-from auditor.loop.steps import ConsumedStep, merged_steps
+from auditor.loop.steps import ConsumedStep, StepLog
 from auditor.loop.world import World
 from auditor.metrics.training import DYNAMICS, LOSSES
 from auditor.provenance.energy import EnergyMeter
-from auditor.stats import COMPUTE, Statistic
+from auditor.stats import COMPUTE, SliceTable, Statistic
 
 __all__ = ["Training"]
 
@@ -75,6 +75,8 @@ class Training:
         self._given: Any = None
         self._undo: list[Callable[[], Any]] = []
         self._stream = False
+        self._joined: list[ConsumedStep] = []
+        self._others: list[SliceTable] = []
 
     # -- attaching ------------------------------------------------------------------------------
 
@@ -146,7 +148,7 @@ class Training:
         parameters = list(self._model.parameters())
         return {
             "framework": self.framework,
-            "model": type(self._model).__name__,
+            "model": name_of(self._model),
             "parameters": sum(p.numel() for p in parameters),
             "trainable": sum(p.numel() for p in parameters if p.requires_grad),
             "device": str(device_of(self._model)),
@@ -164,30 +166,62 @@ class Training:
 
     # -- looks ----------------------------------------------------------------------------------
 
-    def meet(self, *, look: bool = True) -> tuple[dict[str, Statistic], list[ConsumedStep]] | None:
-        """Bring all ranks together: what they saw since the last look, and the steps that ended.
+    def meet(self, ranks: Ranks) -> None:
+        """Bring what all ranks saw since they met to rank 0: every rank must come."""
+        observer = self.observer
+        if self.world.size == 1 or ranks.alone:
+            observer.drain()
+            return
+        met = ranks.meet("bringing together what was seen", self._told, self._join, tell=True)
+        assert met is not None
+        observer.log.take()
+        observer.begin_anew(step=met[0], epoch=met[1], leads=self.world.leads)
+        observer.log.put_back(self._joined)
+        self._joined = []
 
-        A collective: every rank must come. ``None`` on all ranks but the first. Without ``look``
-        only the steps are taken, and what was seen waits for the next look.
-        """
+    def _told(self) -> dict[str, Any]:
+        return {**self.state_dict(), "sums": self._compute()}
+
+    def _compute(self) -> SliceTable:
+        """Return what this rank computed since the beginning, and the energy that it took."""
+        return self.meter.statistic(energy=self.energy.read().columns(), base_flops=self.base_flops)
+
+    def _join(self, states: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+        """Merge the states of all ranks into the observer of the first one, which this is."""
+        self._check_records(states)
+        merged = MergedRanks([state["observer"] for state in states])
+        merged.into(self.observer)
+        self._joined = merged.steps
+        self._others = [state["sums"] for state in states[1:]]
+        return merged.alignment.end, merged.alignment.epoch
+
+    def _check_records(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """Raise :class:`InputError` where ranks registered other records, or states are missing."""
+        own = self.data.digests("train")
+        for rank, state in enumerate(states):
+            if state["records"] != own:
+                raise InputError(
+                    f"rank {rank} registered other records", where="train=",
+                    valid="the same table on every rank, whole: rows are known by their position",
+                )  # fmt: skip
+        size = int(states[0]["world_size"])
+        if len(states) != size:
+            raise InputError(
+                f"{len(states)} states were given of a training with {size} ranks",
+                valid="the states of all ranks, in their order",
+            )
+
+    def steps(self) -> list[ConsumedStep]:
+        """Return the steps since the last time, after :meth:`meet`: those of all ranks."""
+        return self.observer.log.take()
+
+    def forget_steps(self) -> None:
+        """Forget the steps of this rank, because those of the others are not known."""
         self.observer.drain()
-        steps = self.observer.log.take()
-        compute = self.meter.statistic(
-            energy=self.energy.read().columns(), base_flops=self.base_flops
-        )
-        if self.world.size == 1:
-            return self._statistics(compute) if look else {}, steps
-        gathered = self.world.gather((self._parted(), steps, compute))
-        if gathered is None:
-            self.observer.reset()
-            return None
-        self._merge([state for state, _, _ in gathered])
-        for _, _, other in gathered[1:]:
-            compute = compute.merge(other)
-        counted = self._statistics(compute) if look else {}
-        return counted, merged_steps([ended for _, ended, _ in gathered])
+        self.observer.log.take()
 
-    def _statistics(self, compute: Statistic) -> dict[str, Statistic]:
+    def statistics(self) -> dict[str, Statistic]:
+        """Return what was seen since the last look, and begin the next one."""
         out: dict[str, Statistic] = {}
         for name, sums in self.observer.sums.items():
             context: dict[str, Any] = {"split": "train", **({"loss": name} if name else {})}
@@ -199,51 +233,16 @@ class Training:
         if dynamics is not None and LOSSES in out:
             out[DYNAMICS] = dynamics
         if LOSSES in out:
+            compute = self._compute()
+            for other in self._others:
+                compute = compute.merge(other)
             out[COMPUTE] = compute
         self.observer.reset()
         return out
 
-    def _parted(self) -> dict[str, Any]:
-        """Return this rank's state since the ranks met, and begin anew where another one leads."""
-        observer = self.observer
-        state = {
-            "sums": {name: sums.state_dict() for name, sums in observer.sums.items()},
-            "dynamics": observer.dynamics.state_dict(),
-            "held": [part.state_dict() for part in observer.held],
-            "seen_rows": {e: np.concatenate(r) for e, r in observer.seen_rows.items()},
-            "epoch": observer.epoch,
-            "counts": {name: getattr(observer, name) for name in observer.COUNTS},
-        }
-        observer.held.clear()
-        observer.seen_rows.clear()
-        if not self.world.leads:
-            observer.dynamics.reset()
-            for name in observer.COUNTS:
-                setattr(observer, name, 0)
-        return state
-
-    def _merge(self, states: Sequence[Mapping[str, Any]]) -> None:
-        """Add the states of the ranks to this one's, each record of an epoch once."""
-        observer = self.observer
-        for state in states[1:]:
-            for name, sums in state["sums"].items():
-                observer.sums[name].merge(sums)
-            observer.dynamics.merge(state["dynamics"])
-            for name in observer.COUNTS:
-                setattr(observer, name, getattr(observer, name) + state["counts"][name])
-        seen: dict[int, Any] = {}
-        for state in states:
-            for epoch, rows in state["seen_rows"].items():
-                seen[epoch] = np.union1d(seen.get(epoch, np.zeros(0, np.int64)), rows)
-        for state in states:
-            for part in map(Harvested.of_state, state["held"]):
-                before = seen.get(part.epochs, np.zeros(0, np.int64))
-                kept = part.without(before)
-                seen[part.epochs] = np.union1d(before, kept.observed_rows())
-                observer.take(kept)
-        # An epoch that goes on may meet the same records again on another rank.
-        last = max(state["epoch"] for state in states)
-        observer.seen_rows.update({e: [rows] for e, rows in seen.items() if e == last})
+    def reset(self) -> None:
+        """Begin the next look where another rank makes this one."""
+        self.observer.reset()
 
     # -- for checkpoints ------------------------------------------------------------------------
 
@@ -251,13 +250,18 @@ class Training:
         """Return the state of this rank, which goes into a checkpoint."""
         return {
             "world_size": self.world.size,
+            "records": self.data.digests("train"),
             "observer": self.observer.state_dict(),
             "compute": self.meter.state_dict(),
             "energy": self.energy.state_dict(),
         }
 
     def load_state_dict(self, states: Sequence[Mapping[str, Any]]) -> None:
-        """Take up the states of the ranks that made a checkpoint, however many there are now."""
+        """Take up the states of the ranks that made a checkpoint, however many there are now.
+
+        In one process this merges the states of many.
+        """
+        self._check_records(states)
         own = [state["observer"] for state in states]
         mine = states[self.world.rank :: self.world.size]
         if mine:
@@ -265,20 +269,22 @@ class Training:
             self.energy.load_state_dict(mine[0]["energy"])
         for state in mine[1:]:
             self.meter.merge(state["compute"])
+        observer = self.observer
         if len(own) == self.world.size:
-            self.observer.load_state_dict(own[self.world.rank])
+            observer.load_state_dict(own[self.world.rank])
             return
         # Another world: the first rank takes up everything, the others begin anew.
+        observer.load_state_dict(own[0])
+        merged = MergedRanks(own)
         if self.world.leads:
-            self.observer.load_state_dict(own[0])
-            self.observer.held.clear()
-            self.observer.seen_rows.clear()
-            self._merge(own)
-            for state in own[1:]:
-                self.observer.log.load_more(state["log"])
-        else:
-            self.observer.epoch, self.observer.step = int(own[0]["epoch"]), int(own[0]["step"])
-            self.observer.reset()
+            merged.into(observer)
+        observer.log = StepLog()
+        end, epoch = merged.alignment.end, merged.alignment.epoch
+        observer.begin_anew(step=end, epoch=epoch, leads=self.world.leads)
+        if self.world.leads:
+            observer.log.put_back(merged.steps)
+            for batches in merged.open.values():
+                observer.log.load_more(batches)
 
     def background(self, *, seed: int, records: int = 100) -> torch.Tensor:
         """Return a sample of the training inputs, drawn without touching the random state."""

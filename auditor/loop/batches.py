@@ -17,7 +17,7 @@ from auditor.loop.criterion import record_losses
 from auditor.loop.outputs import Reader
 from auditor.loop.readings import MISSING, Readings
 
-__all__ = ["MOST_KEPT", "Batch", "Seen", "read_seen", "seen_now"]
+__all__ = ["MOST_KEPT", "Batch", "Seen", "on_this_rank", "read_seen", "seen_now"]
 
 MOST_KEPT = 1 << 18
 """The largest number of outputs of a batch that is kept to be read later; larger ones are read."""
@@ -151,7 +151,20 @@ def _outputs_and_targets(args: Sequence[Any], options: Mapping[str, Any]) -> tup
 
 
 def _detached(value: Any) -> Any:
-    return value.detach() if isinstance(value, torch.Tensor) else value
+    return on_this_rank(value.detach()) if isinstance(value, torch.Tensor) else value
+
+
+def on_this_rank(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor as it lies on this rank; raises :class:`InputError` for a part of one.
+
+    An operation on a ``DTensor`` may be a collective, which a hook must not begin.
+    """
+    placements = getattr(tensor, "placements", None)
+    if placements is None:
+        return tensor
+    if not all(placement.is_replicate() for placement in placements):
+        raise InputError("outputs, targets or losses are spread over ranks", valid="whole tensors")
+    return tensor.to_local()  # type: ignore[attr-defined]
 
 
 def _widened(value: Any) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from auditor.errors import InputError
@@ -16,12 +17,15 @@ from auditor.loop.loader import identified
 from auditor.loop.outputs import Reader, logits_of
 from auditor.loop.readings import COLUMNS
 from auditor.loop.records import RecordIndex
+from auditor.loop.world import World
 
 __all__ = [
     "BatchRows",
     "Evaluated",
+    "bare",
     "device_of",
     "evaluate_model",
+    "name_of",
     "next_token",
     "quietly",
     "split_batch",
@@ -71,19 +75,34 @@ def evaluate_model(
     loader are not those of the registered rows: then items and rows are not in the same order, and
     every group would be wrong.
     """
-    listener = BatchRows()
-    audited = identified(loader, index, listener)
     evaluated = Evaluated()
-    device = device_of(model)
-    with quietly(model):
-        for batch in audited:
-            inputs, targets = split_batch(batch, device)
-            outputs = call_model(model, inputs)
-            rows = listener.rows
-            read = _read_batch(model, outputs, targets, reader, len(rows))
-            evaluated.add(rows, read)
-    check_labels(evaluated, index)
+    with _in_step(model) as together:
+        listener = BatchRows()
+        audited = identified(loader, index, listener)
+        device, module = device_of(model), bare(model)
+        with quietly(module):
+            for batch, counts in together(iter(audited)):
+                inputs, targets = split_batch(batch, device)
+                outputs = call_model(module, inputs)
+                if counts:
+                    rows = listener.rows
+                    evaluated.add(rows, _read_batch(module, outputs, targets, reader, len(rows)))
+        check_labels(evaluated, index)
     return evaluated
+
+
+@contextmanager
+def _in_step(model: torch.nn.Module) -> Generator[Callable[[Iterator[Any]], Iterator[Any]]]:
+    """Give what goes through batches: ranks that share a model's parameters keep together."""
+    world = World.current()
+    if world.size > 1:
+        from auditor.loop.sharded import InStep, is_sharded
+
+        if is_sharded(model):
+            with InStep(world) as together:
+                yield together.batches
+            return
+    yield lambda batches: ((batch, True) for batch in batches)
 
 
 def _read_batch(
@@ -170,6 +189,20 @@ def split_batch(batch: Any, device: torch.device) -> tuple[Any, Any]:
         *inputs, targets = (_to(part, device) for part in batch)
         return inputs[0] if len(inputs) == 1 else tuple(inputs), targets
     raise InputError(f"the batch is a {type(batch).__name__}", valid="(inputs, targets)")
+
+
+def bare(model: torch.nn.Module) -> torch.nn.Module:
+    """Return the module inside ``DistributedDataParallel``, which ranks may call by themselves.
+
+    The wrapper brings buffers together at every call, so that a rank with more batches than the
+    others would wait for them forever.
+    """
+    return model.module if isinstance(model, DistributedDataParallel) else model
+
+
+def name_of(model: torch.nn.Module) -> str:
+    """Return the name of a model's class, as the record has it."""
+    return type(bare(model)).__name__
 
 
 def device_of(model: torch.nn.Module) -> torch.device:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from auditor.loop.batches import Batch, read_seen, seen_now
+from auditor.loop.batches import Batch, on_this_rank, read_seen, seen_now
 from auditor.loop.compute import ComputeMeter
 from auditor.loop.dynamics import Dynamics
 from auditor.loop.governor import Governor
@@ -21,6 +21,7 @@ from auditor.loop.readings import COLUMNS
 from auditor.loop.records import RecordIndex
 from auditor.loop.steps import Step, StepLog
 from auditor.loop.sums import TrainingSums
+from auditor.loop.visits import Visits
 
 __all__ = ["Observer"]
 
@@ -78,7 +79,9 @@ class Observer:
         self.differing_labels = 0
         self.epoch = self.step = 0
         self.held: list[Harvested] = []
-        self.seen_rows: dict[int, list[NDArray[np.int64]]] = {}
+        self.visits = Visits()
+        self.seen_rows: dict[int, NDArray[np.int64]] = {}
+        self.marks = [(0, 0)]
         self._harvester = Harvester(device, self.governor)
         self._handles: list[Any] = []
         self._criteria: dict[int, str] = {}
@@ -114,6 +117,7 @@ class Observer:
     def begin_epoch(self) -> None:
         """Begin a pass over the loader."""
         self.epoch += 1
+        self.marks.append((self.epoch, self.step))
 
     def end_epoch(self) -> None:
         """End a pass over the loader."""
@@ -251,7 +255,8 @@ class Observer:
                     self._waiting.pop()
             self._done.add(name)
             if not name and isinstance(loss, torch.Tensor):
-                batch.loss = loss.detach().mean() if loss.ndim else loss.detach().clone()
+                loss = on_this_rank(loss.detach())
+                batch.loss = loss.mean() if loss.ndim else loss.clone()
             if not observe or self.fault:
                 return
             records = len(batch.rows)
@@ -307,7 +312,6 @@ class Observer:
         for epoch in {part.epochs for part in self.held}:
             mine = [part for part in self.held if part.epochs == epoch]
             for part in mine[:-_TAIL]:
-                self.seen_rows.setdefault(epoch, []).append(part.observed_rows())
                 self.take(part)
                 self.held.remove(part)
 
@@ -317,7 +321,11 @@ class Observer:
             if not name:
                 block = _without_repeated_means(block, rows, steps)
                 self._compare_labels(rows, block[:, _AT["label"]])
-                self.dynamics.add(rows, steps, block[:, _AT["confidence"]], block[:, _AT["error"]])
+                confidence, error = block[:, _AT["confidence"]], block[:, _AT["error"]]
+                if self.shared:
+                    self.visits.add(rows, found.epochs, steps, confidence, error)
+                else:
+                    self.dynamics.add(rows, steps, confidence, error)
             self.sums[name].add(rows, steps, block)
 
     def _compare_labels(self, rows: NDArray[np.int64], labels: NDArray[Any]) -> None:
@@ -341,6 +349,23 @@ class Observer:
         for sums in self.sums.values():
             sums.reset(first=self.step + 1)
 
+    def begin_anew(self, *, step: int, epoch: int, leads: bool) -> None:
+        """Go on after a meeting of the ranks, all from the same step.
+
+        What was brought together is kept by the rank that ``leads`` alone.
+        """
+        self.log.renumber(step - self.step)
+        self.step, self.epoch = step, epoch
+        self.marks = [(epoch, step)]
+        self.held.clear()
+        self.visits.clear()
+        if not leads:
+            self.dynamics.reset()
+            for sums in self.sums.values():
+                sums.clear()
+            for name in self.COUNTS:
+                setattr(self, name, 0)
+
     def state_dict(self) -> dict[str, Any]:
         """Return everything that was seen; plain numbers and arrays of numpy."""
         self.drain()
@@ -349,7 +374,9 @@ class Observer:
             "dynamics": self.dynamics.state_dict(),
             "log": self.log.state_dict(),
             "held": [part.state_dict() for part in self.held],
-            "seen_rows": {e: np.concatenate(rows) for e, rows in self.seen_rows.items()},
+            "visits": self.visits.state_dict(),
+            "seen_rows": dict(self.seen_rows),
+            "marks": list(self.marks),
             "epoch": self.epoch,
             "step": self.step,
             "counts": {name: getattr(self, name) for name in self.COUNTS},
@@ -362,7 +389,9 @@ class Observer:
         self.dynamics.load_state_dict(state["dynamics"])
         self.log.load_state_dict(state["log"])
         self.held = [Harvested.of_state(part) for part in state["held"]]
-        self.seen_rows = {int(e): [np.asarray(r)] for e, r in state["seen_rows"].items()}
+        self.visits.load_state_dict(state["visits"])
+        self.seen_rows = {int(e): np.asarray(r) for e, r in state["seen_rows"].items()}
+        self.marks = [(int(e), int(s)) for e, s in state["marks"]]
         self.epoch, self.step = int(state["epoch"]), int(state["step"])
         for name in self.COUNTS:
             setattr(self, name, int(state["counts"][name]))

@@ -54,6 +54,10 @@ class TrainingSums:
         self._length = 1
         self._first, self._last = first, first - 1
 
+    def clear(self) -> None:
+        """Forget what was added since the same first step: another rank has it."""
+        self.reset(first=self._first)
+
     def add(self, rows: NDArray[np.int64], steps: NDArray[np.int64], block: NDArray[Any]) -> None:
         """Add readings: ``rows`` and ``steps`` have shape ``[records]``, the block as many rows."""
         if not len(rows):
