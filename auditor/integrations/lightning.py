@@ -179,7 +179,9 @@ class AuditCallback(Callback):
     def _look(self, trainer: Trainer, pl_module: LightningModule) -> None:
         def look() -> None:
             if self._pass.whole:
-                self.audit.look(self._pass.counted(self._training, type(pl_module).__name__))
+                self.audit.look(
+                    self._pass.counted(self.audit, self._training, type(pl_module).__name__)
+                )
             elif self._loader is not None and trainer.enable_validation:
                 self.audit.validate(pl_module, self._loader, predict=self.predict)
             else:

@@ -7,12 +7,9 @@ from typing import Any
 
 import torch
 
-from auditor.checks import Predicted
-from auditor.engine.scoring import count_evaluated
+from auditor.engine.scoring import Scored, count_all
 from auditor.engine.training import Training
 from auditor.loop.evaluation import Evaluated
-from auditor.loop.world import World
-from auditor.stats import Statistic
 
 __all__ = ["Pass"]
 
@@ -59,13 +56,6 @@ class Pass:
         """Whether every batch that was given out was read."""
         return self.announced > 0 and len(self.evaluated) == self.announced
 
-    def counted(
-        self, training: Training, name: str
-    ) -> tuple[dict[str, Statistic], Predicted | None] | None:
+    def counted(self, audit: Any, training: Training, name: str) -> Scored | None:
         """Count the pass of all ranks; ``None`` but for the first. A collective."""
-        parts = World.current().gather(self.evaluated)
-        if parts is None:
-            return None
-        for part in parts[1:]:
-            self.evaluated.merge(part)
-        return count_evaluated(self.evaluated, training.data, "validation", name)
+        return count_all(lambda: self.evaluated, training.data, "validation", name, audit._ranks)

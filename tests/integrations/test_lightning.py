@@ -178,7 +178,10 @@ def test_what_a_step_returns_is_read_where_there_is_no_loss_module(
     for module in (Returning(), lightning_module()):
         with task.audit() as audit:
             audited_fit(task, audit, tmp_path, module, max_epochs=2)
-            found.append([(f.metric, str(f.slice), f.n, f.value) for f in audit.findings])
+            found.append([
+                (f.metric, str(f.slice), f.n, f.value) for f in audit.findings
+                if f.check.startswith("bias.")
+            ])  # fmt: skip
             assert report_of(audit)["steps"] == 2 * PER_EPOCH
     assert found[0] == found[1]
 
