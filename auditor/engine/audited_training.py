@@ -271,14 +271,19 @@ class AuditedTraining(AuditedData):
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of the audit: looks taken, and what was seen since.
 
-        It holds plain numbers, bytes and arrays of numpy. In a distributed training it is the
-        state of one rank, and no collective: save every rank's.
+        It holds tensors, numbers, strings and bytes, as ``torch.load(weights_only=True)`` reads
+        them. In a distributed training it is the state of one rank, and no collective: save every
+        rank's.
         """
-        return {
-            "looks": self._looks,
-            **self._record_state(),
-            "training": None if self._training is None else self._training.state_dict(),
-        }
+        from auditor.loop.plain_states import readable
+
+        return readable(
+            {
+                "looks": self._looks,
+                **self._record_state(),
+                "training": None if self._training is None else self._training.state_dict(),
+            }
+        )
 
     def load_state_dict(self, state: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
         """Take up the state of a checkpoint, after :meth:`attach`.
@@ -286,7 +291,9 @@ class AuditedTraining(AuditedData):
         In a distributed training give the states of all ranks, in their order: there may be more
         or fewer ranks now.
         """
-        states = [state] if isinstance(state, Mapping) else list(state)
+        from auditor.loop.plain_states import restored
+
+        states: list[Any] = restored([state] if isinstance(state, Mapping) else list(state))
         if not states:
             raise InputError("no state was given", valid="audit.state_dict() of every rank")
         self._looks = int(states[0]["looks"])

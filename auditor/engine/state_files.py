@@ -40,7 +40,9 @@ def save_state(
         named = f"auditor-state-{rank:05d}-of-{ranks:05d}.npz"
         path = path / (STATE_FILE if ranks == 1 else named)
     arrays: dict[str, NDArray[Any]] = {}
-    tree = {"schema": _SCHEMA, "state": _encode(state, arrays)}
+    from auditor.loop.plain_states import restored
+
+    tree = {"schema": _SCHEMA, "state": _encode(restored(state), arrays)}
     document = np.frombuffer(json.dumps(tree, sort_keys=True).encode(), np.uint8)
     held = io.BytesIO()
     np.savez_compressed(held, allow_pickle=False, document=document, **arrays)

@@ -1,43 +1,17 @@
-"""The state of an audit inside the checkpoints of others: tensors, numbers, strings and bytes."""
+"""The state of an audit inside the checkpoints of others."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import torch
-
+from auditor.loop.plain_states import restored
 from auditor.loop.world import World
 
-__all__ = ["gathered", "readable", "restored"]
-
-
-def readable(state: Any) -> Any:
-    """Return a state as ``torch.load(weights_only=True)`` reads it: arrays become tensors."""
-    if isinstance(state, np.ndarray):
-        return torch.from_numpy(np.ascontiguousarray(state).copy())
-    if isinstance(state, np.generic):
-        return state.item()
-    if isinstance(state, Mapping):
-        return {readable(key): readable(value) for key, value in state.items()}
-    if isinstance(state, (tuple, list)):
-        return [readable(part) for part in state]
-    return state
-
-
-def restored(state: Any) -> Any:
-    """Return what :func:`readable` was given."""
-    if isinstance(state, torch.Tensor):
-        return state.cpu().numpy()
-    if isinstance(state, Mapping):
-        return {key: restored(value) for key, value in state.items()}
-    if isinstance(state, (tuple, list)):
-        return [restored(part) for part in state]
-    return state
+__all__ = ["gathered", "restored"]
 
 
 def gathered(audit: Any) -> dict[str, Any]:
     """Return the states of all ranks on the first one, ready for a checkpoint. A collective."""
     states: Sequence[Any] | None = World.current().gather(audit.state_dict())
-    return {} if states is None else {"ranks": [readable(state) for state in states]}
+    return {} if states is None else {"ranks": list(states)}
