@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
@@ -328,7 +329,7 @@ def normed(folder: Path) -> Any:
 
 
 def halves(audit: Audit, world: World, *, rank: int, size: int, steps: range, state: Any) -> Any:
-    """Go through some steps of an epoch with ``size`` ranks; the weights do not move."""
+    """Go through some steps of an epoch with ``size`` ranks; the weights move by the step."""
     model = model_of_doubles()
     criterion, optimizer = torch.nn.BCEWithLogitsLoss(), torch.optim.SGD(model.parameters(), lr=0.0)
     batches = [list(range(s, s + 12)) for s in range(0, 396, 12)] * 2
@@ -338,7 +339,11 @@ def halves(audit: Audit, world: World, *, rank: int, size: int, steps: range, st
     _, _, loader = audit.attach(model, optimizer, loader, criterion)
     if state is not None:
         audit.load_state_dict(state)
-    epoch(model, optimizer, loader, criterion)
+    for number, (x, y) in zip(steps, loader, strict=True):
+        with torch.no_grad():  # they move as they would with any number of ranks
+            model[2].bias.fill_(float(np.sin(number)))  # type: ignore[index,union-attr,operator]
+        criterion(model(x), y)
+        optimizer.step()
     return model
 
 
