@@ -93,7 +93,8 @@ def _base(
             )
         return _WithWeights(tuned, weights), nullcontext(), f"weights of {type(tuned).__name__}"
     if callable(base):
-        return tuned, base(), f"{type(tuned).__name__}, {getattr(base, '__name__', 'switched')}"
+        switch = cast("Callable[[], AbstractContextManager[Any]]", base)
+        return tuned, switch(), f"{type(tuned).__name__}, {getattr(base, '__name__', 'switched')}"
     raise InputError(
         f"the base is a {type(base).__name__}", valid="a module, its weights, or a context manager"
     )
