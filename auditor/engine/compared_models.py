@@ -56,7 +56,7 @@ class ComparedModels(AuditedTraining):
         reader = training.reader if training is not None else Reader(data.index(split).task)
         if predict is not None:
             reader = replace(reader, predict=predict)
-        found = compare_models(base, tuned, loader, data, split, reader)
+        found = compare_models(base, tuned, loader, data, split, reader, self._ranks)
         if found is None:
             return ()
         paired, evaluated = found

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from auditor.engine.datasets import RegisteredData
+from auditor.engine.ranks import Ranks
 from auditor.errors import InputError
 from auditor.loop.evaluation import Evaluated, device_of, evaluate_model
 from auditor.loop.outputs import Reader
 from auditor.loop.readings import COLUMNS
-from auditor.loop.world import World
 from auditor.stats import SliceTable
 from auditor.stats.paired import paired_outcomes
 
@@ -42,7 +42,13 @@ class _WithWeights(torch.nn.Module):
 
 
 def compare_models(
-    base: Base, tuned: Any, loader: Any, data: RegisteredData, split: str, reader: Reader
+    base: Base,
+    tuned: Any,
+    loader: Any,
+    data: RegisteredData,
+    split: str,
+    reader: Reader,
+    ranks: Ranks,
 ) -> tuple[SliceTable, Evaluated] | None:
     """Score both models on the records of a split; return paired outcomes and the tuned readings.
 
@@ -53,12 +59,16 @@ def compare_models(
         raise InputError(f"the model is a {type(tuned).__name__}", valid="a torch.nn.Module")
     index = data.index(split)
     model, during, name = _base(base, tuned)
-    with during:
-        before = evaluate_model(model, loader, index, reader)
-    after = evaluate_model(tuned, loader, index, reader)
-    parts = World.current().gather((before, after))
+
+    def score() -> tuple[Evaluated, Evaluated]:
+        with during:
+            before = evaluate_model(model, loader, index, reader)
+        return before, evaluate_model(tuned, loader, index, reader)
+
+    parts = ranks.meet("scoring base and tuned model", score, list)
     if parts is None:
         return None
+    before, after = parts[0]
     for other_before, other_after in parts[1:]:
         before.merge(other_before)
         after.merge(other_after)

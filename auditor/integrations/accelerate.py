@@ -17,7 +17,6 @@ from auditor.evidence import Verdict
 from auditor.integrations.gates import gated
 from auditor.integrations.states import gathered, restored
 from auditor.loop.loader import identify_in_place, released
-from auditor.loop.world import World
 
 try:
     from accelerate import Accelerator
@@ -146,10 +145,8 @@ class AuditCallback:
 
         def save(*args: Any, **options: Any) -> Any:
             folder = given(*args, **options)
-            promote = getattr(self.audit, "checkpoint", None)
-            if promote is not None:
-                self.accelerator.wait_for_everyone()
-                self._gated(lambda: promote(folder) if World.current().leads else None)
+            self.accelerator.wait_for_everyone()
+            self._gated(lambda: self.audit.checkpoint(folder))
             return folder
 
         return save

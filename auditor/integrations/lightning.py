@@ -194,9 +194,8 @@ class AuditCallback(Callback):
 
         def save(filepath: Any, *args: Any, **options: Any) -> None:
             given(filepath, *args, **options)
-            promote = getattr(self.audit, "checkpoint", None)
-            if promote is not None and self._training is not None:
-                self._gated(trainer, lambda: trainer.is_global_zero and promote(filepath))
+            if self._training is not None:
+                self._gated(trainer, lambda: self.audit.checkpoint(filepath))
 
         return save
 

@@ -255,20 +255,17 @@ class AuditCallback(TrainerCallback):
         except Exception as error:  # noqa: BLE001 -- the audit must never break the training
             self._say(f"{folder.name} holds no state of the audit: {error}")
         world.gather(None)  # every rank has written
-        closed = self._promote(folder, state) if world.leads else None
-        if world.broadcast(closed is not None):
-            self.stopped = closed or self.stopped
+        closed = self._promote(folder, state)  # all ranks meet there
+        if closed is not None:
+            self.stopped = closed
             self.blocked = control.should_training_stop = True
 
     def _promote(self, folder: Path, state: Any) -> GateClosed | None:
         """Have the checkpoint judged and recorded; return what says that the training stops."""
-        promote = getattr(self.audit, "checkpoint", None)
-        if promote is None or not folder.is_dir():
-            return None
         best = state.best_model_checkpoint
         move = best is None or Path(best).resolve() != folder.resolve()
         try:
-            decision = promote(folder, move=move, step=state.global_step)
+            decision = self.audit.checkpoint(folder, move=move, step=state.global_step)
             if not decision.promoted:
                 self._say(f"{folder.name} is {decision.decision}: {'; '.join(decision.reasons)}")
         except GateClosed as closed:
