@@ -15,6 +15,9 @@ from .conftest import DATA, Sequences, classifier
 
 peft = pytest.importorskip("peft")
 
+# peft asks models of transformers for an attribute by its old name.
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+
 
 def adapted(*, scale: float) -> Any:
     """A classifier whose adapter does something, with a head that is not trained."""
