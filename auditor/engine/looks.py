@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from auditor.errors import GateClosed, InputError, RunError, one_line
+from auditor.errors import GateClosed, InputError, RankError, RunError, one_line
 from auditor.evidence import Finding, RuleVerdict, Stage, Status, Verdict
 from auditor.policy import LoadedPolicy, evaluate
 
@@ -99,8 +99,8 @@ class Looks:
 class Look:
     """One look at the training, as a context: an error of the audit inside it does not get out.
 
-    Let through are :class:`GateClosed`, what is no error (an interruption by the keyboard), and,
-    until a look succeeded, wrong usage.
+    Let through are :class:`GateClosed`, what is no error (an interruption by the keyboard), a rank
+    that is lost, and, until a look succeeded, wrong usage.
     """
 
     def __init__(self, recording: Recording, number: int) -> None:
@@ -120,9 +120,9 @@ class Look:
         if error is None or isinstance(error, GateClosed):
             looks.succeeded = True
             return False
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or (isinstance(error, RankError) and error.lost):
             return False
-        usage = isinstance(error, InputError) and not isinstance(error, RunError)
+        usage = isinstance(error, InputError) and not isinstance(error, (RunError, RankError))
         if usage and not looks.succeeded:
             return False
         reason = str(error) if usage else f"{type(error).__name__}: {error}"

@@ -61,7 +61,7 @@ _NO_PREDICTIONS = "no record has two yes/no predictions"
 
 def _error(name: str, title: str, events: tuple[str, ...], **rest: str) -> str:
     read = _share(events, _RIGHT, _NO_LABELS)
-    rest = {"formula": f"({' + '.join(events)}) / judged", **rest}
+    rest = {"formula": f"({' + '.join(events)}) / judged", "source": "counts of pairs", **rest}
     return add_metric(
         Metric(name, title, ideal=0.0, better="lower", readers={PAIRED: read}, **rest)  # type: ignore[arg-type]
     ).id
@@ -88,16 +88,19 @@ BASE_AGAINST_TUNED: tuple[str, ...] = (
     ).id,
     add_metric(
         Metric("base_loss", "Mean loss of the base model", low=None, high=None, better="lower",
-               readers={PAIRED: _mean("base")}, formula="Σ loss / records")
+               readers={PAIRED: _mean("base")}, formula="Σ loss / records",
+               source="cross-entropy of the records that both were given")
     ).id,
     add_metric(
         Metric("tuned_loss", "Mean loss of the tuned model", low=None, high=None, better="lower",
-               readers={PAIRED: _mean("tuned")}, formula="Σ loss / records")
+               readers={PAIRED: _mean("tuned")}, formula="Σ loss / records",
+               source="cross-entropy of the records that both were given")
     ).id,
     add_metric(
         Metric("loss_change", "Change in loss by tuning", low=None, high=None, better="lower",
                readers={PAIRED: _mean("change")},
-               formula="Σ (loss of tuned − loss of base) / records, paired by record")
+               formula="Σ (loss of tuned − loss of base) / records, paired by record",
+               source="paired mean, normal interval")
     ).id,
 )  # fmt: skip
 """What is read off paired outcomes, in the order in which it is shown."""

@@ -119,6 +119,7 @@ add_metric(
         "training_error_rate", "Error rate on the training batches", ideal=0.0, better="lower",
         readers={LOSSES: _mean("error", 1.0)},
         formula="mean share of wrong predictions of a record, while it is trained on",
+        source="zero-one loss of the training batches",
     )
 )  # fmt: skip
 add_metric(
@@ -126,6 +127,7 @@ add_metric(
         "training_false_positive_rate", "False positive rate on the training batches", ideal=0.0,
         better="lower", readers={LOSSES: _share("false_positives", "negatives")},
         formula="false positives / negatives, while they are trained on; binary tasks",
+        source="Fawcett (2006)",
     )
 )  # fmt: skip
 add_metric(
@@ -133,6 +135,7 @@ add_metric(
         "training_false_negative_rate", "False negative rate on the training batches", ideal=0.0,
         better="lower", readers={LOSSES: _share("false_negatives", "positives")},
         formula="false negatives / positives, while they are trained on; binary tasks",
+        source="Fawcett (2006)",
     )
 )  # fmt: skip
 add_metric(
@@ -173,6 +176,7 @@ add_metric(
         "evaluation_loss", "Mean loss on held-out records", low=None, high=None, better="lower",
         readers={EVALUATED: _mean_loss},
         formula="Σ cross-entropy / Σ positions over the records",
+        source="ratio estimator, records as clusters",
     )
 )  # fmt: skip
 add_metric(
@@ -180,6 +184,7 @@ add_metric(
         "evaluation_error_rate", "Error rate on held-out records", ideal=0.0, better="lower",
         readers={EVALUATED: _mean("error", 1.0)},
         formula="mean share of the positions of a record that are predicted wrongly",
+        source="zero-one loss, records as clusters",
     )
 )  # fmt: skip
 add_metric(
@@ -187,6 +192,7 @@ add_metric(
         "evaluation_true_class_probability", "Mean probability of the truth, held-out records",
         ideal=1.0, better="higher", readers={EVALUATED: _mean("confidence", 1.0)},
         formula="mean over records of the mean probability given to what is true at a position",
+        source="Swayamdipta et al. (2020), over held-out records",
     )
 )  # fmt: skip
 add_metric(

@@ -12,9 +12,10 @@ from auditor.metrics import METRICS
 from auditor.stats import Statistic
 
 IDS = (
-    "bias.adverse-impact", "bias.base-rates", "bias.class-metrics", "bias.conditional-parity",
-    "bias.group-metrics", "bias.label-disagreement", "bias.proxies", "bias.ranking",
-    "bias.regression", "bias.representation", "bias.soft-membership", "bias.subgroups",
+    "bias.adverse-impact", "bias.base-against-tuned", "bias.base-rates", "bias.class-metrics",
+    "bias.conditional-parity", "bias.evaluation-loss", "bias.group-metrics",
+    "bias.label-disagreement", "bias.proxies", "bias.ranking", "bias.regression",
+    "bias.representation", "bias.soft-membership", "bias.subgroups", "bias.training-dynamics",
     "bias.training-loss", "bias.unknown-attributes", "explainability.attributions",
     "provenance.balance", "provenance.clean-score", "provenance.compute",
     "provenance.drift",

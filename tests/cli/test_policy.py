@@ -27,7 +27,7 @@ def test_list_prints_one_line_a_pack_on_stdout() -> None:
     code, out, err = call("list")
     assert (code, err) == (0, "")
     assert [line.split()[0] for line in out.splitlines()] == [
-        "baseline", "demo-credit", "four-fifths-screen",
+        "baseline", "compute-thresholds", "demo-credit", "four-fifths-screen",
     ]  # fmt: skip
 
 

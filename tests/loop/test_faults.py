@@ -61,8 +61,9 @@ def run(model: Any, optimizer: Any, loader: Any, criterion: Any) -> None:
 def met(audit: Audit) -> tuple[dict[str, float], list[Any]]:
     """The sums of everybody, and the steps."""
     training: Any = audit._training
-    counted, steps = training.meet()
-    return everybody(counted[LOSSES]), steps
+    training.meet(audit._ranks)
+    steps = training.steps()
+    return everybody(training.statistics()[LOSSES]), steps
 
 
 def everybody(statistic: Statistic) -> dict[str, float]:
@@ -191,7 +192,8 @@ def test_a_thousand_groups_are_counted_each(world: World) -> None:
         loader = world.loader(batch_size=500, shuffle=True)
         run(*attached(audit, world, loader=loader, frame=frame))
         training: Any = audit._training
-        statistic = training.meet()[0][LOSSES]
+        training.meet(audit._ranks)
+        statistic = training.statistics()[LOSSES]
         records = statistic.values[:, statistic.columns.index("records")]
         assert records[0] == 4000
         assert (records[1:1001] == 4).all()
