@@ -1,7 +1,7 @@
 """Digests of whole files: read once, never mapped, and refused where they change meanwhile.
 
-A file that is cut while it is mapped into memory ends the process that reads it. Of a large file
-the next piece is read while the last one is hashed.
+A file that is cut while it is mapped into memory ends the process that reads it; reading it costs
+no more, as the disk reads ahead while the last piece is hashed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any
 
 from auditor.errors import InputError
 from auditor.provenance.digest_cache import DigestCache, FileIdentity, file_identity
-from auditor.provenance.read_ahead import pieces_of
 
 __all__ = ["FILE_METHOD", "file_digest", "opened"]
 
@@ -75,11 +74,6 @@ def opened(path: Path) -> Generator[tuple[int, FileIdentity]]:
 
 def _hashed(descriptor: int, identity: FileIdentity, method: str) -> bytes:
     found = _hasher(method, identity.size)
-    if identity.size >= _LARGE:
-        with pieces_of(descriptor) as pieces:
-            for piece in pieces:
-                found.update(piece)
-        return found.digest()
     piece = memoryview(bytearray(min(_PIECE, identity.size + 1)))
     with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
         while read := file.readinto(piece):
