@@ -13,7 +13,7 @@ from auditor.checks.subject import Subject
 from auditor.errors import AuditorError, InputError, nearest
 from auditor.evidence import Finding, Slice, Stage, Value
 from auditor.evidence.value import explain_validation
-from auditor.metrics import Absent, Measured
+from auditor.metrics import Absent, Measured, disaggregate
 from auditor.registry import Registry
 from auditor.stats import Statistic
 
@@ -101,6 +101,20 @@ class Check(Value):
                 else Finding.measured(outcome, **place)
             )
         return findings
+
+    def disaggregated(
+        self, metrics: Sequence[str], evidence: Sequence[Evidence], stage: Stage
+    ) -> list[Finding]:
+        """Derive metrics from each statistic, for every slice and with their comparisons."""
+        return [
+            finding
+            for item in evidence
+            for finding in self.place(
+                disaggregate(metrics, item.statistic, confidence=self.confidence),
+                stage,
+                [item.digest],
+            )
+        ]
 
     def spec(self) -> dict[str, Any]:
         """Return the JSON form from which :func:`check_from_spec` builds an equal check."""

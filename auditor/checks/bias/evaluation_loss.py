@@ -8,7 +8,6 @@ from typing import ClassVar
 from auditor.checks.check import Check, Evidence, NotApplicable, register
 from auditor.checks.subject import Subject
 from auditor.evidence import Finding, Stage
-from auditor.metrics import disaggregate
 from auditor.metrics.training import EVALUATED
 from auditor.stats import Statistic
 
@@ -40,12 +39,4 @@ class EvaluationLoss(Check):
 
     def derive(self, evidence: Sequence[Evidence], stage: Stage) -> list[Finding]:
         """Derive means over records."""
-        return [
-            finding
-            for item in evidence
-            for finding in self.place(
-                disaggregate(self.metrics, item.statistic, confidence=self.confidence),
-                stage,
-                [item.digest],
-            )
-        ]
+        return self.disaggregated(self.metrics, evidence, stage)
